@@ -1,0 +1,23 @@
+//! Kubernetes objects in, [`route::Config`] out.
+//!
+//! Sources feed [`Objects`]; [`translate`] is pure and total: a bad object is a [`Problem`] and never
+//! hurts another one. This is the only room that names Kubernetes types; it knows nothing of sockets,
+//! TLS or HTTP servers.
+#![forbid(unsafe_code)]
+
+mod folder;
+
+mod manifest;
+
+mod objects;
+
+mod annotations;
+
+mod translate;
+
+mod problem;
+
+pub use folder::{Folder, SourceError, Watch};
+pub use objects::{CertificateFacts, Inspect, Kind, Object, Objects};
+pub use problem::{Problem, Severity};
+pub use translate::{Mode, Options, translate};

@@ -1,0 +1,90 @@
+//! Fields of an Ingress that the API does not have: it drops them, which is surely not what was meant.
+
+use crate::{
+    annotations::distance,
+    problem::{Problem, Severity, Subject},
+};
+
+use super::node::{Node, push_key};
+
+/// Warns of the fields of an Ingress that are not known.
+pub(super) fn check(object: &Node<'_>, subject: &Subject, problems: &mut Vec<Problem>) {
+    let mut walk = Walk { subject, problems };
+    walk.check(object, INGRESS, &mut String::new());
+}
+
+struct Walk<'a> {
+    subject: &'a Subject,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Walk<'_> {
+    fn check(&mut self, node: &Node<'_>, shape: Shape, path: &mut String) {
+        let length = path.len();
+        for (index, item) in node.items().iter().enumerate() {
+            path.push_str(&format!("[{index}]"));
+            self.check(item, shape, path);
+            path.truncate(length);
+        }
+        for entry in node.entries() {
+            push_key(path, &entry.key);
+            match shape.0.iter().find(|(key, _)| *key == entry.key) {
+                Some((_, Some(inner))) => self.check(&entry.value, *inner, path),
+                Some((_, None)) => {}
+                None => self.report(&entry.key, shape, path),
+            }
+            path.truncate(length);
+        }
+    }
+
+    fn report(&mut self, key: &str, shape: Shape, path: &str) {
+        let near = shape
+            .0
+            .iter()
+            .map(|(known, _)| (distance(known, key), *known))
+            .min();
+        let hint = match (key, near) {
+            ("serviceName" | "servicePort", _) => {
+                "write service: {name: …, port: {number: …}}".to_owned()
+            }
+            ("backend", _) if path == "spec.backend" => "write defaultBackend".to_owned(),
+            (_, Some((distance, known))) if distance <= 3 => format!("write {known}"),
+            _ => "take it out, or mend its indentation".to_owned(),
+        };
+        let message = "the API has no such field and drops it";
+        self.problems
+            .push(self.subject.problem(Severity::Warning, path, message, hint));
+    }
+}
+
+/// The fields of an object, each with those of its value; `None` for values that are not looked into.
+#[derive(Clone, Copy)]
+struct Shape(&'static [(&'static str, Option<Self>)]);
+
+const INGRESS: Shape = Shape(&[
+    ("apiVersion", None),
+    ("kind", None),
+    ("metadata", None),
+    ("spec", Some(SPEC)),
+    ("status", None),
+]);
+const SPEC: Shape = Shape(&[
+    ("defaultBackend", Some(BACKEND)),
+    ("ingressClassName", None),
+    ("rules", Some(RULE)),
+    ("tls", Some(Shape(&[("hosts", None), ("secretName", None)]))),
+]);
+const RULE: Shape = Shape(&[
+    ("host", None),
+    ("http", Some(Shape(&[("paths", Some(PATH))]))),
+]);
+const PATH: Shape = Shape(&[
+    ("backend", Some(BACKEND)),
+    ("path", None),
+    ("pathType", None),
+]);
+const BACKEND: Shape = Shape(&[("resource", None), ("service", Some(SERVICE))]);
+const SERVICE: Shape = Shape(&[
+    ("name", None),
+    ("port", Some(Shape(&[("name", None), ("number", None)]))),
+]);
