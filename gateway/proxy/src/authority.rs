@@ -1,0 +1,187 @@
+//! What a request says it is for, checked once for both protocols.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts};
+use hyper::ext::Protocol;
+use route::{Authority, normalise};
+
+use crate::error::Reason;
+
+/// What a request is for.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    /// The host in lower case, without port; empty where HTTP/1.0 names none.
+    pub(crate) host: String,
+    /// The port that the client wrote.
+    pub(crate) port: Option<u16>,
+    /// The field `Host` as it is forwarded.
+    pub(crate) field: HeaderValue,
+    /// The normal form of the path, where the client wrote another one.
+    normal: Option<String>,
+    /// How many bytes of body the head declares.
+    pub(crate) declared: Option<u64>,
+    /// Whether this is `OPTIONS *`, which is about the gateway itself.
+    pub(crate) asterisk: bool,
+    /// The protocol of an extended CONNECT (RFC 8441).
+    pub(crate) connect: Option<Protocol>,
+}
+
+impl Subject {
+    /// Reads a request's head. HTTP/1 heads have passed the guard; those of HTTP/2 have passed the
+    /// parser only, and what becomes HTTP/1 of them must not depend on how it is read there.
+    pub(crate) fn read(head: &Parts) -> Result<Self, Reason> {
+        let connect = head.extensions.get::<Protocol>().cloned();
+        if head.method == Method::CONNECT && connect.is_none() {
+            return Err(Reason::BadRequest(
+                "is a CONNECT, which this gateway does not serve",
+            ));
+        }
+        if head.version == Version::HTTP_2 {
+            check_http2(&head.headers)?;
+            let scheme = head.uri.scheme_str().unwrap_or("https");
+            if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+                return Err(Reason::BadRequest(
+                    "has a :scheme that is neither http nor https",
+                ));
+            }
+        }
+        let field = field(head)?;
+        let text = field.to_str().map_err(|_| NO_HOST)?;
+        let (host, port) = if text.is_empty() {
+            (String::new(), None)
+        } else {
+            let authority = Authority::parse(text).map_err(|_| NO_HOST)?;
+            (authority.host().to_ascii_lowercase(), authority.port())
+        };
+        let asterisk = head.method == Method::OPTIONS && head.uri.path() == "*";
+        let normal = if asterisk { None } else { normal(&head.uri)? };
+        if head
+            .uri
+            .query()
+            .is_some_and(|query| query.bytes().any(|b| !(0x21..0x7f).contains(&b)))
+        {
+            return Err(Reason::BadRequest(
+                "has a query with a character that must be encoded",
+            ));
+        }
+        Ok(Self {
+            host,
+            port,
+            field,
+            normal,
+            declared: declared(&head.headers)?,
+            asterisk,
+            connect,
+        })
+    }
+
+    /// The path in the one form that is matched and forwarded.
+    pub(crate) fn path<'a>(&'a self, head: &'a Parts) -> &'a str {
+        self.normal.as_deref().unwrap_or_else(|| head.uri.path())
+    }
+
+    /// The normal form of the path, where it is not the one of the request.
+    pub(crate) fn rewritten(&self) -> Option<&str> {
+        self.normal.as_deref()
+    }
+}
+
+/// The path's normal form, where it differs from the path.
+fn normal(uri: &http::Uri) -> Result<Option<String>, Reason> {
+    let path = uri.path();
+    // An absolute URL may leave its path out.
+    if path.is_empty() {
+        return Ok(Some("/".to_owned()));
+    }
+    match normalise(path) {
+        Ok(Cow::Borrowed(_)) => Ok(None),
+        Ok(Cow::Owned(normal)) => Ok(Some(normal)),
+        Err(error) => Err(Reason::BadRequest(bad_path(error))),
+    }
+}
+
+/// The value of `Host`, which must agree with the authority of the target.
+fn field(request: &Parts) -> Result<HeaderValue, Reason> {
+    let mut hosts = request.headers.get_all(header::HOST).iter();
+    let (host, more) = (hosts.next(), hosts.next());
+    if more.is_some() {
+        return Err(Reason::BadRequest("has more than one Host"));
+    }
+    match (request.uri.authority(), host) {
+        (Some(authority), None) if request.version == Version::HTTP_2 => {
+            HeaderValue::from_str(authority.as_str()).map_err(|_| NO_HOST)
+        }
+        (Some(authority), Some(host))
+            if !authority
+                .as_str()
+                .as_bytes()
+                .eq_ignore_ascii_case(host.as_bytes()) =>
+        {
+            Err(Reason::BadRequest(
+                "names another host in its target than in Host",
+            ))
+        }
+        (_, Some(host)) if !host.is_empty() => Ok(host.clone()),
+        (None, None) if request.version == Version::HTTP_10 => Ok(HeaderValue::from_static("")),
+        _ => Err(NO_HOST),
+    }
+}
+
+fn declared(headers: &HeaderMap) -> Result<Option<u64>, Reason> {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else {
+        return Ok(None);
+    };
+    let length = length.as_bytes();
+    let digits = !length.is_empty() && length.len() <= 18 && length.iter().all(u8::is_ascii_digit);
+    let value = std::str::from_utf8(length)
+        .ok()
+        .filter(|_| digits)
+        .and_then(|text| text.parse().ok());
+    match (value, lengths.next()) {
+        (Some(value), None) => Ok(Some(value)),
+        _ => Err(Reason::BadRequest("has a bad Content-Length")),
+    }
+}
+
+/// RFC 9113 section 8.2: fields that HTTP/2 does not have, and values that HTTP/1 would read anew.
+fn check_http2(headers: &HeaderMap) -> Result<(), Reason> {
+    for (name, value) in headers {
+        let bytes = value.as_bytes();
+        let blank = |b: Option<&u8>| matches!(b, Some(b' ' | b'\t'));
+        if blank(bytes.first()) || blank(bytes.last()) {
+            return Err(Reason::BadRequest(
+                "has a field value that begins or ends with a blank",
+            ));
+        }
+        if bytes.iter().any(|&b| b != b'\t' && (b < 0x20 || b == 0x7f)) {
+            return Err(Reason::BadRequest(
+                "has a control character in a field value",
+            ));
+        }
+        if [
+            header::CONNECTION,
+            header::TRANSFER_ENCODING,
+            header::UPGRADE,
+        ]
+        .contains(name)
+        {
+            return Err(Reason::BadRequest("has a field that HTTP/2 does not have"));
+        }
+    }
+    Ok(())
+}
+
+fn bad_path(error: route::PathError) -> &'static str {
+    match error {
+        route::PathError::Backslash => "has a path with a backslash",
+        route::PathError::Climbs => "has a path that climbs above the root",
+        route::PathError::Control => "has a path with a character that must be encoded",
+        route::PathError::Nul => "has a path with %00",
+        route::PathError::Percent => "has a path with a broken percent-encoding",
+        route::PathError::Relative => "has a path that does not begin with '/'",
+    }
+}
+
+const NO_HOST: Reason = Reason::BadRequest("has a host that is none");

@@ -1,0 +1,371 @@
+//! The strict checker between socket and HTTP/1 parser.
+//!
+//! Hyper repairs what it reads: it drops a Content-Length beside Transfer-Encoding, takes
+//! `gzip, chunked` for chunked, and answers what it cannot parse by itself. The guard sees the raw
+//! bytes first, and lets pass only heads and chunks that mean one thing to everyone. A head that it
+//! refuses is replaced by [`STAND_IN`], so that hyper keeps the order of pipelined answers; the
+//! request's service asks [`Conn::refused`] before anything else. Bytes behind a request to upgrade
+//! wait until the backend has answered: they are either another protocol's or the next request's.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use self::{
+    chunks::Chunks,
+    head::{Bounds, Head, HeadScanner, Scan},
+};
+use crate::{settings::Limits, stalls::Conn};
+
+mod chunks;
+mod head;
+
+/// Why a request is refused before it is parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// 431.
+    HeadTooLarge,
+    /// 400; the text goes on "the request …".
+    Malformed(&'static str),
+}
+
+/// How a request's body is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    Chunked,
+    Empty,
+    Length(u64),
+}
+
+/// A stream whose reader gets well-formed HTTP/1 only.
+pub(crate) struct Guard<S> {
+    stream: S,
+    conn: std::sync::Arc<Conn>,
+    bounds: Bounds,
+    state: State,
+    scanner: HeadScanner,
+    /// Bytes read from the stream that are not decided yet: the beginning of a head, or what
+    /// follows a request to upgrade.
+    held: BytesMut,
+    /// Bytes decided on that the reader had no room for.
+    passed: BytesMut,
+    /// Whether the stream ended.
+    ended: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// In a head, or before it.
+    Head,
+    /// In a body of known length.
+    Length { left: u64, upgrade: bool },
+    /// In a chunked body.
+    Chunked { at: Chunks, upgrade: bool },
+    /// After a request to upgrade that is not answered yet.
+    Waiting,
+    /// After the upgrade, or in a protocol that is checked elsewhere: everything passes.
+    Open,
+    /// After a head that was refused: the reader sees the end of the stream.
+    Refused,
+    /// After a body that was refused: the reader sees an error.
+    Broken(Refusal),
+}
+
+impl<S> Guard<S> {
+    /// Guards HTTP/1; `read` was read from the stream before.
+    pub(crate) fn new(
+        stream: S,
+        conn: std::sync::Arc<Conn>,
+        limits: &Limits,
+        read: BytesMut,
+    ) -> Self {
+        let bounds = Bounds {
+            size: limits.head_size,
+            fields: limits.head_fields,
+        };
+        let scanner = HeadScanner::default();
+        let passed = BytesMut::new();
+        Self {
+            stream,
+            conn,
+            bounds,
+            state: State::Head,
+            scanner,
+            held: read,
+            passed,
+            ended: false,
+        }
+    }
+
+    /// Passes everything, `read` first.
+    pub(crate) fn open(
+        stream: S,
+        conn: std::sync::Arc<Conn>,
+        limits: &Limits,
+        read: BytesMut,
+    ) -> Self {
+        let mut guard = Self::new(stream, conn, limits, BytesMut::new());
+        guard.state = State::Open;
+        guard.passed = read;
+        guard
+    }
+
+    /// The stream below.
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
+    }
+
+    /// Whether the peer may still be sending a message that nobody reads any more.
+    pub(crate) fn unread(&self) -> bool {
+        !matches!(self.state, State::Head) || !self.held.is_empty()
+    }
+
+    /// Decides on the bytes held, as far as they go; what is decided moves to `passed`.
+    fn decide(&mut self) {
+        while !self.held.is_empty() {
+            let before = (self.state, self.held.len());
+            match self.state {
+                State::Head => self.decide_head(),
+                State::Length { left, upgrade } => {
+                    let here = usize::try_from(left)
+                        .unwrap_or(usize::MAX)
+                        .min(self.held.len());
+                    self.pass(here);
+                    let left = left - here as u64;
+                    self.state = if left == 0 {
+                        after_message(upgrade)
+                    } else {
+                        State::Length { left, upgrade }
+                    };
+                }
+                State::Chunked { mut at, upgrade } => match at.pass(&self.held) {
+                    Ok(here) => {
+                        self.pass(here);
+                        let end = at == Chunks::End;
+                        self.state = if end {
+                            after_message(upgrade)
+                        } else {
+                            State::Chunked { at, upgrade }
+                        };
+                    }
+                    Err(refusal) => {
+                        self.held.clear();
+                        self.state = State::Broken(refusal);
+                    }
+                },
+                State::Open => self.pass(self.held.len()),
+                State::Waiting => return,
+                State::Refused | State::Broken(_) => self.held.clear(),
+            }
+            if before == (self.state, self.held.len()) {
+                return;
+            }
+        }
+    }
+
+    fn decide_head(&mut self) {
+        match self.scanner.scan(&self.held, self.bounds) {
+            Scan::Partial => self.conn.head_begun(),
+            Scan::Complete(head) => {
+                self.conn.head_done();
+                self.scanner = HeadScanner::default();
+                self.pass(head.len);
+                self.enter_body(head);
+            }
+            Scan::Refused(refusal) => {
+                self.conn.head_done();
+                self.conn.refuse(refusal);
+                self.held.clear();
+                self.passed.extend_from_slice(STAND_IN);
+                self.state = State::Refused;
+            }
+        }
+    }
+
+    fn enter_body(&mut self, head: Head) {
+        if head.upgrade {
+            self.conn.upgrade_asked();
+        }
+        self.state = match head.framing {
+            Framing::Empty => after_message(head.upgrade),
+            Framing::Length(left) => State::Length {
+                left,
+                upgrade: head.upgrade,
+            },
+            Framing::Chunked => State::Chunked {
+                at: Chunks::START,
+                upgrade: head.upgrade,
+            },
+        };
+    }
+
+    /// Moves `count` bytes from held to passed, without a copy where nothing was passed before.
+    fn pass(&mut self, count: usize) {
+        let bytes = self.held.split_to(count.min(self.held.len()));
+        if self.passed.is_empty() {
+            self.passed = bytes;
+        } else {
+            self.passed.unsplit(bytes);
+        }
+    }
+
+    /// The answer to a request to upgrade, once it is known.
+    fn resume(&mut self, cx: &Context<'_>) {
+        match self.conn.upgrade_answer(cx) {
+            Some(true) => self.state = State::Open,
+            Some(false) => self.state = State::Head,
+            None => {}
+        }
+    }
+}
+
+fn after_message(upgrade: bool) -> State {
+    if upgrade { State::Waiting } else { State::Head }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let start = buf.filled().len();
+        loop {
+            if this.state == State::Waiting {
+                this.resume(cx);
+            }
+            this.decide();
+            if !this.passed.is_empty() {
+                let count = this.passed.len().min(buf.remaining());
+                buf.put_slice(this.passed.get(..count).unwrap_or_default());
+                this.passed.advance(count);
+                return Poll::Ready(Ok(()));
+            }
+            match this.state {
+                State::Open => return Pin::new(&mut this.stream).poll_read(cx, buf),
+                State::Waiting => return Poll::Pending,
+                State::Refused => return Poll::Ready(Ok(())),
+                State::Broken(refusal) => {
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        BodyRefused(refusal),
+                    )));
+                }
+                // The two common cases need no second buffer: a head that comes whole and alone, and
+                // a body of which more is left than the reader has room for.
+                State::Head if this.held.is_empty() => ready!(this.read_head(cx, buf))?,
+                State::Length { left, upgrade } if buf.remaining() as u64 <= left => {
+                    let before = buf.filled().len();
+                    ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+                    let left = left - (buf.filled().len() - before) as u64;
+                    this.state = if left == 0 {
+                        after_message(upgrade)
+                    } else {
+                        State::Length { left, upgrade }
+                    };
+                    return Poll::Ready(Ok(()));
+                }
+                State::Head | State::Length { .. } | State::Chunked { .. } => {
+                    if ready!(this.fill(cx))? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+            if buf.filled().len() > start || this.ended {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Guard<S> {
+    /// Reads where a head may begin, straight into the reader's buffer. What is not one whole head
+    /// and nothing else is taken back to `held`.
+    fn read_head(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let read = buf.filled().get(before..).unwrap_or_default();
+        if read.is_empty() {
+            self.ended = true;
+            return Poll::Ready(Ok(()));
+        }
+        let mut scanner = HeadScanner::default();
+        match scanner.scan(read, self.bounds) {
+            Scan::Complete(head) if head.len == read.len() => {
+                self.conn.head_done();
+                self.enter_body(head);
+            }
+            _ => {
+                self.held.extend_from_slice(read);
+                buf.set_filled(before);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads into `held`.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let len = self.held.len();
+        self.held.resize(len + READ, 0);
+        let mut part = ReadBuf::new(self.held.get_mut(len..).unwrap_or_default());
+        let poll = Pin::new(&mut self.stream).poll_read(cx, &mut part);
+        let count = part.filled().len();
+        self.held.truncate(len + count);
+        poll.map_ok(|()| count)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.conn.wrote(poll.is_ready());
+        poll
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.conn.wrote(poll.is_ready());
+        poll
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.stream).poll_flush(cx);
+        self.conn.wrote(poll.is_ready());
+        poll
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// The error that a reader sees where a body is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("the request {}", match .0 { Refusal::Malformed(what) => what, Refusal::HeadTooLarge => "has too large a trailer section" })]
+pub(crate) struct BodyRefused(pub(crate) Refusal);
+
+/// What stands in for a refused head.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+/// How much is read at once into `held`.
+const READ: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests;

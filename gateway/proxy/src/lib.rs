@@ -1,0 +1,46 @@
+//! The data plane: sockets, TLS, HTTP, upstreams. It knows neither Kubernetes nor WebAssembly.
+//!
+//! A request's path, top to bottom: [`listener`] → `connection` → [`tls`] → `guard` → `request`
+//! { snapshot → route → upstream → response }. A change's: [`Gateway::publish`] → `snapshot`.
+#![forbid(unsafe_code)]
+
+mod gateway;
+mod settings;
+mod worker;
+
+mod connection;
+mod listener;
+mod proxy_protocol;
+mod stream;
+mod tls;
+
+mod guard;
+mod stalls;
+
+mod answer;
+mod authority;
+mod body;
+mod exchange;
+mod forwarded;
+mod hop;
+mod request;
+mod upgrade;
+
+mod cluster;
+mod resolver;
+mod upstream;
+
+mod explain;
+mod snapshot;
+
+mod access;
+mod error;
+mod metrics;
+
+pub use access::AccessLog;
+pub use explain::{Ask, Explanation, RouteView};
+pub use gateway::{Gateway, StartError, Workers};
+pub use listener::{BindError, Listeners};
+pub use settings::{Limits, Settings, Timeouts, UpstreamLimits};
+pub use snapshot::{CertificateProblem, Snapshot};
+pub use tls::{CertificateError, CertificateInfo, inspect_certificate};

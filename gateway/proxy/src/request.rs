@@ -1,0 +1,470 @@
+//! The request: one straight function from its head to the head of its answer.
+
+use std::rc::Rc;
+
+use http::{
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
+    request::Parts,
+    uri::{PathAndQuery, Scheme},
+};
+use hyper::body::Incoming;
+use route::Protocol;
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    answer,
+    authority::Subject,
+    body::{Answer, BodyState, RequestBody, UpstreamBody},
+    connection::Session,
+    error::Reason,
+    exchange::Exchange,
+    forwarded::Origin,
+    hop::{self, Hop},
+    snapshot::{LiveRoute, Upstream},
+    upgrade::{self, Sides, Wish},
+    upstream::{self, Outgoing, Reply},
+};
+
+/// How a request ends, if nothing goes wrong.
+enum Outcome {
+    /// The answer to `OPTIONS *`.
+    Options,
+    /// To the same URL over https.
+    Redirect(HeaderValue),
+    /// Another protocol follows, both ways.
+    Tunnel(Box<(http::response::Parts, Sides)>),
+    /// A backend's response.
+    Upstream(Box<Reply>),
+}
+
+/// Answers one request.
+pub(crate) async fn serve(session: Rc<Session>, request: Request<Incoming>) -> Response<Answer> {
+    let mut exchange = Exchange::begin(&session);
+    let (head, body) = request.into_parts();
+    let version = head.version;
+    let origin = session.peer.origin(
+        &head.headers,
+        &session.worker.gateway.settings.trusted_proxies,
+    );
+    exchange.note_request(&head);
+    exchange.note_origin(&origin);
+    let mut rest = answer::Rest::new(&head, body);
+
+    let end = session
+        .worker
+        .gateway
+        .settings
+        .timeouts
+        .request
+        .map(|limit| Instant::now() + limit);
+    let forwarding = forward(&session, &mut exchange, head, &mut rest, &origin);
+    let outcome = match end {
+        Some(end) => timeout_at(end, forwarding)
+            .await
+            .unwrap_or(Err(Reason::Timeout)),
+        None => forwarding.await,
+    };
+    session
+        .conn
+        .answer_upgrade(matches!(outcome, Ok(Outcome::Tunnel(_))));
+
+    let mut response = match outcome {
+        Ok(Outcome::Upstream(reply)) => respond(exchange, *reply, version, end),
+        Ok(Outcome::Tunnel(tunnel)) => {
+            let (head, sides) = *tunnel;
+            upgrade::open(&session.worker, sides, exchange);
+            Response::from_parts(head, Answer::Tunnel)
+        }
+        Ok(Outcome::Redirect(location)) => answer::redirect(exchange, location, rest).await,
+        Ok(Outcome::Options) => answer::options(exchange),
+        Err(reason) => answer::refuse(exchange, reason, rest).await,
+    };
+    finish(&session, &origin, &mut response, version);
+    response
+}
+
+/// From the head of a request to the head of its answer.
+async fn forward(
+    session: &Rc<Session>,
+    exchange: &mut Exchange,
+    mut head: Parts,
+    rest: &mut answer::Rest,
+    origin: &Origin,
+) -> Result<Outcome, Reason> {
+    // What it is for: the guard's word first, then the head itself.
+    if let Some(refusal) = session.conn.refused(is_stand_in(&head)) {
+        return Err(refusal.into());
+    }
+    check_size(session, &head)?;
+    let subject = Subject::read(&head)?;
+    if subject.asterisk {
+        return Ok(Outcome::Options);
+    }
+
+    // Where it goes. The snapshot is loaded here and nowhere else.
+    let route = session
+        .worker
+        .gateway
+        .find(&subject.host, subject.path(&head))
+        .ok_or(Reason::NoRoute)?;
+    exchange.set_route(&route);
+    if let Some(location) = redirect(
+        session.worker.gateway.settings.redirect_port,
+        &route,
+        &subject,
+        &head,
+        origin,
+    ) {
+        return Ok(Outcome::Redirect(location));
+    }
+    let (cluster, protocol) = match &route.upstream {
+        Upstream::Cluster(cluster, protocol) => (cluster, *protocol),
+        Upstream::NoPort => return Err(Reason::NoPort),
+        Upstream::NoService => return Err(Reason::NoService),
+    };
+    if let (Some(max), Some(declared)) = (route.max_body, subject.declared)
+        && declared > max
+    {
+        return Err(Reason::BodyTooLarge);
+    }
+
+    // The request as the backend gets it.
+    let client = upgrade::client_side(&mut head);
+    let hop = hop::strip(&mut head.headers).map_err(|_| NOMINATED)?;
+    let wish = Wish::of(&subject, &hop, protocol, head.version)?;
+    let (body, state) = body(session, rest, &route, &subject, wish.as_ref()).await?;
+    forwarded(session, exchange, &mut head, &subject, origin);
+    target(&mut head, &subject, protocol, &hop)?;
+    if let Some(wish) = &wish {
+        wish.write(&mut head);
+    }
+    frame(&mut head, &body, protocol);
+
+    // There and back.
+    let request = Outgoing { head, body, state };
+    let mut reply = upstream::send(&session.worker, &route, cluster, protocol, request).await?;
+    exchange.note_endpoint(reply.endpoint);
+    check_response(&mut reply.response)?;
+    if wish.is_some() {
+        // Bytes of the other protocol may be on it: it must not serve another request.
+        reply.lease.spoil();
+    }
+    if reply.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let wish = wish.ok_or(Reason::BadResponse)?;
+        return wish
+            .accept(reply, client)
+            .map(|tunnel| Outcome::Tunnel(Box::new(tunnel)));
+    }
+    Ok(Outcome::Upstream(Box::new(reply)))
+}
+
+/// Whether this is what the guard puts in the place of a head that it refuses.
+fn is_stand_in(head: &Parts) -> bool {
+    head.headers
+        .get(header::HOST)
+        .is_some_and(|host| host == "refused")
+}
+
+/// HTTP/2 heads are bounded here; those of HTTP/1 by the guard.
+fn check_size(session: &Session, head: &Parts) -> Result<(), Reason> {
+    if head.version != Version::HTTP_2 {
+        return Ok(());
+    }
+    let limits = &session.worker.gateway.settings.limits;
+    let fields: usize = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    if head.headers.len() > limits.head_fields || fields + target > limits.head_size {
+        return Err(Reason::HeadTooLarge);
+    }
+    Ok(())
+}
+
+/// Where the request is redirected to, if it is: RFC 9110 section 15.4.9 keeps method and body, and
+/// path and query stay as the client wrote them.
+pub(crate) fn redirect(
+    port: Option<u16>,
+    route: &LiveRoute,
+    subject: &Subject,
+    head: &Parts,
+    origin: &Origin,
+) -> Option<HeaderValue> {
+    if origin.https || !route.config.ssl_redirect || subject.host.is_empty() {
+        return None;
+    }
+    // RFC 8555 section 8.3: a certificate cannot be asked for over the host's own https.
+    if subject
+        .path(head)
+        .starts_with("/.well-known/acme-challenge/")
+    {
+        return None;
+    }
+    let field = subject.field.to_str().ok()?;
+    let host = if subject.port.is_some() {
+        field.rsplit_once(':')?.0
+    } else {
+        field
+    };
+    let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let location = match port {
+        Some(port) => format!("https://{host}:{port}{target}"),
+        None => format!("https://{host}{target}"),
+    };
+    HeaderValue::from_str(&location).ok()
+}
+
+/// The body to send on.
+async fn body(
+    session: &Session,
+    rest: &mut answer::Rest,
+    route: &LiveRoute,
+    subject: &Subject,
+    wish: Option<&Wish>,
+) -> Result<(RequestBody, Rc<BodyState>), Reason> {
+    let stall = session.worker.gateway.settings.timeouts.body_stall;
+    if rest.is_empty() || wish.is_some_and(Wish::is_connect) {
+        return Ok((RequestBody::Empty, BodyState::new(true)));
+    }
+    // HTTP/2 may declare nothing and yet send something: know before the head is sent.
+    if subject.declared == Some(0) {
+        rest.read_nothing(stall).await?;
+        return Ok((RequestBody::Empty, BodyState::new(true)));
+    }
+    let state = BodyState::new(false);
+    let Some(incoming) = rest.take() else {
+        return Ok((RequestBody::Empty, state));
+    };
+    Ok((
+        RequestBody::client(incoming, subject.declared, route.max_body, stall, &state),
+        state,
+    ))
+}
+
+/// The fields that say where the request comes from, and its id.
+fn forwarded(
+    session: &Session,
+    exchange: &mut Exchange,
+    head: &mut Parts,
+    subject: &Subject,
+    origin: &Origin,
+) {
+    session
+        .peer
+        .write(origin, &subject.field, subject.port, &mut head.headers);
+    let kept = head
+        .headers
+        .get(&X_REQUEST_ID)
+        .filter(|id| origin.trusted && !id.is_empty());
+    match kept {
+        Some(id) => exchange.note_request_id(&id.clone()),
+        None => {
+            let id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+            if let Ok(id) = HeaderValue::try_from(id) {
+                exchange.note_request_id(&id);
+                head.headers.insert(X_REQUEST_ID, id);
+            }
+        }
+    }
+}
+
+/// The target in the form that the backend's protocol wants, with the normal path.
+fn target(
+    head: &mut Parts,
+    subject: &Subject,
+    protocol: Protocol,
+    hop: &Hop,
+) -> Result<(), Reason> {
+    let own = head.uri.path_and_query();
+    let path_and_query = match (subject.rewritten(), own) {
+        (None, Some(own)) => own.clone(),
+        (rewritten, own) => {
+            let path = rewritten.unwrap_or("/");
+            let text = match own.and_then(PathAndQuery::query) {
+                Some(query) => format!("{path}?{query}"),
+                None => path.to_owned(),
+            };
+            PathAndQuery::try_from(text)
+                .map_err(|_| Reason::BadRequest("has a target that is none"))?
+        }
+    };
+    head.headers.remove(header::EXPECT);
+    let scheme = match protocol {
+        Protocol::Http | Protocol::Https => {
+            if head.version == Version::HTTP_2 {
+                join_cookies(head);
+            }
+            head.uri = Uri::from(path_and_query);
+            head.version = Version::HTTP_11;
+            head.headers.insert(header::HOST, subject.field.clone());
+            if hop.trailers {
+                head.headers
+                    .insert(header::TE, HeaderValue::from_static("trailers"));
+                head.headers
+                    .insert(header::CONNECTION, HeaderValue::from_static("te"));
+            }
+            return Ok(());
+        }
+        Protocol::Grpc | Protocol::H2c => Scheme::HTTP,
+        Protocol::Grpcs => Scheme::HTTPS,
+    };
+    let uri = Uri::builder()
+        .scheme(scheme)
+        .authority(subject.field.as_bytes())
+        .path_and_query(path_and_query);
+    head.uri = uri
+        .build()
+        .map_err(|_| Reason::BadRequest("has a host that is none"))?;
+    head.version = Version::HTTP_2;
+    head.headers.remove(header::HOST);
+    if hop.trailers {
+        head.headers
+            .insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    Ok(())
+}
+
+/// RFC 9113 section 8.2.3: HTTP/2 may split a cookie field, HTTP/1.1 may not.
+fn join_cookies(head: &mut Parts) {
+    let mut cookies = head.headers.get_all(header::COOKIE).iter();
+    if cookies.next().is_none() || cookies.next().is_none() {
+        return;
+    }
+    let parts: Vec<&[u8]> = head
+        .headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&parts.join(&b"; "[..])) {
+        head.headers.insert(header::COOKIE, joined);
+    }
+}
+
+/// How the body is delimited. Hyper drops the body of a GET of unknown length unless it is told.
+fn frame(head: &mut Parts, body: &RequestBody, protocol: Protocol) {
+    let http1 = matches!(protocol, Protocol::Http | Protocol::Https);
+    let unknown = matches!(body, RequestBody::Client(_))
+        && !head.headers.contains_key(header::CONTENT_LENGTH);
+    if http1 && unknown {
+        head.headers.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
+    }
+    if matches!(body, RequestBody::Empty)
+        && head.method != Method::POST
+        && head.method != Method::PUT
+    {
+        return;
+    }
+    if matches!(body, RequestBody::Empty) && !head.headers.contains_key(header::CONTENT_LENGTH) {
+        head.headers
+            .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// What of a response's framing the parser lets pass but a client would read in its own way.
+fn check_response(response: &mut Response<Incoming>) -> Result<(), Reason> {
+    let headers = response.headers_mut();
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next()
+        && (codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+    {
+        return Err(Reason::BadResponse);
+    }
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    if let (Some(length), Some(_)) = (lengths.next().cloned(), lengths.next()) {
+        // The parser has seen that they are equal.
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
+    Ok(())
+}
+
+/// A backend's response on its way to the client.
+fn respond(
+    mut exchange: Exchange,
+    reply: Reply,
+    version: Version,
+    end: Option<Instant>,
+) -> Response<Answer> {
+    let Reply {
+        response, lease, ..
+    } = reply;
+    let (mut head, body) = response.into_parts();
+    // A response cannot be refused for what its Connection names; what it may not name stays.
+    if hop::strip(&mut head.headers).is_err() {
+        head.headers.remove(header::CONNECTION);
+    }
+    exchange.set_status(head.status);
+    let own = exchange
+        .route()
+        .map(|route| (route.idle_timeout, route.idle_is_own));
+    let grpc = is_type(&head.headers, b"application/grpc");
+    let idle = match own {
+        Some((idle, own)) if own || !(grpc || is_type(&head.headers, b"text/event-stream")) => idle,
+        _ => exchange.stream_idle(),
+    };
+    // Trailers reach HTTP/1 only where the head announces them; gRPC's are known.
+    if grpc
+        && head.version == Version::HTTP_2
+        && version != Version::HTTP_2
+        && !head.headers.contains_key(header::TRAILER)
+    {
+        head.headers.insert(
+            header::TRAILER,
+            HeaderValue::from_static("grpc-status, grpc-message, grpc-status-details-bin"),
+        );
+    }
+    head.version = Version::HTTP_11;
+    Response::from_parts(
+        head,
+        Answer::Upstream(Box::new(UpstreamBody::new(
+            body, exchange, lease, idle, end,
+        ))),
+    )
+}
+
+fn is_type(headers: &http::HeaderMap, wanted: &[u8]) -> bool {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    value
+        .get(..wanted.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+}
+
+/// What every answer carries, whoever made it.
+fn finish(session: &Session, origin: &Origin, response: &mut Response<Answer>, version: Version) {
+    let hsts = match response.body() {
+        Answer::Own(_, exchange) => exchange.route(),
+        Answer::Upstream(body) => body.route(),
+        Answer::Tunnel => None,
+    };
+    let hsts = hsts
+        .filter(|_| origin.https)
+        .and_then(|route| route.hsts.clone());
+    let headers = response.headers_mut();
+    if let Some(hsts) = hsts {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
+    }
+    if !headers.contains_key(header::SERVER) {
+        headers.insert(header::SERVER, HeaderValue::from_static("portcullis"));
+    }
+    if version != Version::HTTP_2
+        && session.worker.gateway.is_draining()
+        && !headers.contains_key(header::UPGRADE)
+    {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+const NOMINATED: Reason =
+    Reason::BadRequest("has a Connection that names a field of the message itself");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -1,0 +1,317 @@
+//! What is served at one time: immutable, built off the request path, swapped whole.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use http::HeaderValue;
+use route::{ClusterId, Config, HostPattern, IngressName, Match, Protocol, Table, Target};
+
+use crate::{
+    cluster::Cluster,
+    metrics::RouteStats,
+    settings::Settings,
+    tls::{Certificates, certified_key},
+};
+
+/// Everything a request or a handshake needs to know.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(crate) table: Table<Arc<LiveRoute>>,
+    certificates: Certificates,
+    pub(crate) clusters: HashMap<ClusterId, Arc<Cluster>>,
+    /// The hosts that have a certificate of their own.
+    pub(crate) tls_hosts: Vec<HostPattern>,
+    pub(crate) generation: u64,
+    pub(crate) redirect_port: Option<u16>,
+}
+
+/// A route with everything resolved that configuration can resolve.
+#[derive(Debug)]
+pub(crate) struct LiveRoute {
+    pub(crate) config: Arc<route::Route>,
+    pub(crate) upstream: Upstream,
+    pub(crate) hsts: Option<HeaderValue>,
+    /// In bytes; `None` is unlimited.
+    pub(crate) max_body: Option<u64>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) response_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    /// Whether the Ingress sets the idle timeout itself: then it counts for streams as well.
+    pub(crate) idle_is_own: bool,
+    pub(crate) stats: Arc<RouteStats>,
+}
+
+/// Where a route leads.
+#[derive(Debug)]
+pub(crate) enum Upstream {
+    Cluster(Arc<Cluster>, Protocol),
+    NoPort,
+    NoService,
+}
+
+/// A certificate that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateProblem {
+    /// The Secret it comes from, as `namespace/name`.
+    pub secret: String,
+    /// What is wrong with it, and what to write instead.
+    pub message: String,
+}
+
+impl Snapshot {
+    /// What is served before the first configuration: nothing.
+    pub(crate) fn empty() -> Self {
+        Self {
+            table: Table::build([], [], None),
+            certificates: Certificates::default(),
+            clusters: HashMap::new(),
+            tls_hosts: Vec::new(),
+            generation: 0,
+            redirect_port: None,
+        }
+    }
+
+    pub(crate) fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+}
+
+/// Builds snapshots, and knows what the last one was built from, to share what did not change.
+#[derive(Debug, Default)]
+pub(crate) struct Builder {
+    config: Config,
+    /// Live routes by the address of their configuration: an unchanged rule keeps its `Arc`.
+    routes: HashMap<usize, Arc<LiveRoute>>,
+    clusters: HashMap<ClusterId, Arc<Cluster>>,
+    /// Keys by their Secret: parsing one costs more than comparing it.
+    keys: HashMap<String, (Arc<route::Certificate>, Arc<rustls::sign::CertifiedKey>)>,
+    stats: HashMap<IngressName, Arc<RouteStats>>,
+    generation: u64,
+}
+
+impl Builder {
+    /// Builds the snapshot of `config`; `None` where only endpoints changed, or nothing.
+    pub(crate) fn build(
+        &mut self,
+        config: &Config,
+        settings: &Settings,
+    ) -> (Option<Snapshot>, Vec<CertificateProblem>) {
+        self.update_clusters(&config.clusters);
+        let mut problems = Vec::new();
+        let same = self.generation > 0 && {
+            let Config {
+                rules,
+                defaults,
+                catch_all,
+                clusters,
+                certificates,
+                default_certificate,
+            } = config;
+            let shape = |clusters: &BTreeMap<ClusterId, route::Cluster>| {
+                clusters
+                    .iter()
+                    .map(|(id, c)| (id.clone(), c.external.clone()))
+                    .collect::<Vec<_>>()
+            };
+            *rules == self.config.rules
+                && *defaults == self.config.defaults
+                && *catch_all == self.config.catch_all
+                && *certificates == self.config.certificates
+                && *default_certificate == self.config.default_certificate
+                && shape(clusters) == shape(&self.config.clusters)
+        };
+        if same {
+            self.config = config.clone();
+            return (None, problems);
+        }
+        self.generation += 1;
+        let certificates = self.certificates(config, &mut problems);
+        let table = self.table(config, settings);
+        let snapshot = Snapshot {
+            table,
+            certificates,
+            clusters: self.clusters.clone(),
+            tls_hosts: config.certificates.keys().cloned().collect(),
+            generation: self.generation,
+            redirect_port: settings.redirect_port,
+        };
+        self.config = config.clone();
+        (Some(snapshot), problems)
+    }
+
+    /// Brings clusters up to date in place: routes that name them need not know.
+    fn update_clusters(&mut self, configs: &BTreeMap<ClusterId, route::Cluster>) {
+        self.clusters.retain(|id, cluster| {
+            configs
+                .get(id)
+                .is_some_and(|config| config.external == cluster.external)
+        });
+        for (id, config) in configs {
+            match self.clusters.get(id) {
+                Some(_) if self.config.clusters.get(id) == Some(config) => {}
+                // An ExternalName's endpoints are the resolver's to set.
+                Some(cluster) if cluster.external.is_none() => cluster.update(&config.endpoints),
+                Some(_) => {}
+                None => {
+                    self.clusters
+                        .insert(id.clone(), Arc::new(Cluster::new(id.clone(), config)));
+                }
+            }
+        }
+    }
+
+    fn table(&mut self, config: &Config, settings: &Settings) -> Table<Arc<LiveRoute>> {
+        let before = std::mem::take(&mut self.routes);
+        let mut live = |route: &Arc<route::Route>| {
+            let key = Arc::as_ptr(route).addr();
+            if let Some(done) = self.routes.get(&key) {
+                return Arc::clone(done);
+            }
+            let kept = before
+                .get(&key)
+                .filter(|old| Arc::ptr_eq(&old.config, route) && old.leads_to(&self.clusters));
+            let built = kept.map_or_else(
+                || {
+                    let stats = self.stats.entry(route.ingress.clone());
+                    let stats =
+                        stats.or_insert_with(|| Arc::new(RouteStats::new(settings.workers)));
+                    Arc::new(LiveRoute::new(route, &self.clusters, settings, stats))
+                },
+                Arc::clone,
+            );
+            self.routes.insert(key, Arc::clone(&built));
+            built
+        };
+        let rules: Vec<_> = config
+            .rules
+            .iter()
+            .map(|rule| (rule.host.clone(), rule.path.clone(), live(&rule.route)))
+            .collect();
+        let defaults: Vec<_> = config
+            .defaults
+            .iter()
+            .map(|default| (default.host.clone(), default.route.as_ref().map(&mut live)))
+            .collect();
+        let catch_all = config.catch_all.as_ref().map(&mut live);
+        let alive: std::collections::HashSet<&IngressName> = self
+            .routes
+            .values()
+            .map(|route| &route.config.ingress)
+            .collect();
+        self.stats.retain(|ingress, _| alive.contains(ingress));
+        Table::build(rules, defaults, catch_all)
+    }
+
+    fn certificates(
+        &mut self,
+        config: &Config,
+        problems: &mut Vec<CertificateProblem>,
+    ) -> Certificates {
+        let before = std::mem::take(&mut self.keys);
+        let mut key_of = |certificate: &Arc<route::Certificate>| {
+            let at = &certificate.secret;
+            if let Some((_, key)) = self.keys.get(at) {
+                return Some(Arc::clone(key));
+            }
+            let kept = before.get(at).filter(|(old, _)| old == certificate);
+            let key = match kept {
+                Some((_, key)) => Arc::clone(key),
+                None => match certified_key(&certificate.chain, &certificate.key) {
+                    Ok(key) => key,
+                    Err(error) => {
+                        let secret = certificate.secret.clone();
+                        problems.push(CertificateProblem {
+                            secret,
+                            message: error.to_string(),
+                        });
+                        return None;
+                    }
+                },
+            };
+            self.keys
+                .insert(at.clone(), (Arc::clone(certificate), Arc::clone(&key)));
+            Some(key)
+        };
+        let mut certificates = Certificates::default();
+        for (host, certificate) in &config.certificates {
+            let Some(key) = key_of(certificate) else {
+                continue;
+            };
+            match host {
+                HostPattern::Exact(name) => certificates.exact.insert(name.as_str().into(), key),
+                HostPattern::Wildcard(suffix) => {
+                    certificates.wildcard.insert(suffix.as_str().into(), key)
+                }
+                HostPattern::Any => certificates.default.replace(key),
+            };
+        }
+        if let Some(certificate) = &config.default_certificate {
+            certificates.default = key_of(certificate).or(certificates.default);
+        }
+        certificates
+    }
+
+    /// The counters of each Ingress that has routes.
+    pub(crate) fn stats(&self) -> Vec<(IngressName, Arc<RouteStats>)> {
+        self.stats
+            .iter()
+            .map(|(name, stats)| (name.clone(), Arc::clone(stats)))
+            .collect()
+    }
+}
+
+impl LiveRoute {
+    fn new(
+        config: &Arc<route::Route>,
+        clusters: &HashMap<ClusterId, Arc<Cluster>>,
+        settings: &Settings,
+        stats: &Arc<RouteStats>,
+    ) -> Self {
+        let upstream = match &config.backend.target {
+            Target::Cluster(id) => clusters.get(id).map_or(Upstream::NoService, |cluster| {
+                Upstream::Cluster(Arc::clone(cluster), config.protocol)
+            }),
+            Target::NoPort => Upstream::NoPort,
+            Target::NoService => Upstream::NoService,
+        };
+        let max_body = config.max_body.unwrap_or(settings.limits.max_body);
+        let timeouts = &settings.timeouts;
+        Self {
+            config: Arc::clone(config),
+            upstream,
+            hsts: config
+                .hsts
+                .as_deref()
+                .and_then(|value| HeaderValue::from_str(value).ok()),
+            max_body: (max_body > 0).then_some(max_body),
+            connect_timeout: config.connect_timeout.unwrap_or(timeouts.connect),
+            response_timeout: config.response_timeout.unwrap_or(timeouts.response),
+            idle_timeout: config.idle_timeout.unwrap_or(timeouts.idle),
+            idle_is_own: config.idle_timeout.is_some(),
+            stats: Arc::clone(stats),
+        }
+    }
+
+    /// Whether this route still leads to the cluster that its configuration names.
+    fn leads_to(&self, clusters: &HashMap<ClusterId, Arc<Cluster>>) -> bool {
+        match (&self.upstream, &self.config.backend.target) {
+            (Upstream::Cluster(cluster, _), Target::Cluster(id)) => clusters
+                .get(id)
+                .is_some_and(|current| Arc::ptr_eq(current, cluster)),
+            (Upstream::NoPort, Target::NoPort) | (Upstream::NoService, Target::NoService) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Text of how a route was found, for `explain`.
+pub(crate) fn describe(by: Match<'_>) -> String {
+    match by {
+        Match::Rule(host, path) => format!("host {host}, path {path}"),
+        Match::HostDefault(host) => format!("default backend of host {host}"),
+        Match::CatchAll => "default backend of everything".to_owned(),
+    }
+}

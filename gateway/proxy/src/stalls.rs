@@ -1,0 +1,337 @@
+//! What each client connection is doing and since when, and the sweep that ends stalled ones.
+//!
+//! Timers on every read would cost every request. Instead a connection notes coarse times in a few
+//! atomics, and each worker goes over its connections four times a second.
+
+use std::{
+    cell::RefCell,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Waker},
+    time::{Duration, Instant},
+};
+
+use std::sync::{Arc, OnceLock};
+use tokio::sync::Notify;
+
+use crate::{guard::Refusal, settings::Timeouts};
+
+/// A client connection's state, shared by its stream, its requests and the sweep.
+#[derive(Debug, Default)]
+pub(crate) struct Conn {
+    /// Requests not answered to the last byte.
+    open: AtomicU32,
+    /// Requests begun.
+    requests: AtomicU32,
+    /// When it was accepted or the last request ended.
+    idle_since: AtomicU64,
+    /// When the first byte came of a head that is not complete; 0 without one.
+    head_since: AtomicU64,
+    /// When the socket last refused to take bytes; 0 while it takes them.
+    blocked_since: AtomicU64,
+    /// Response bodies with a part that the client has not asked for.
+    untaken: AtomicU32,
+    /// When a response body was last asked for a part.
+    taken_at: AtomicU64,
+    protocol: AtomicU8,
+    refused: Mutex<Option<Refusal>>,
+    upgrade: Mutex<Upgrade>,
+    upgrade_open: AtomicBool,
+    verdict: AtomicU8,
+    notify: Notify,
+}
+
+#[derive(Debug, Default)]
+enum Upgrade {
+    #[default]
+    None,
+    Asked(Option<Waker>),
+    Answered(bool),
+}
+
+/// What the sweep has decided for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Finish what runs, then close.
+    Finish,
+    /// Close now.
+    Cut,
+}
+
+/// How a connection's requests are framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framed {
+    Http1,
+    Http2,
+    /// Upgraded: its own copy loop knows when it idles.
+    Tunnel,
+}
+
+impl Conn {
+    pub(crate) fn new() -> Arc<Self> {
+        let conn = Self::default();
+        conn.idle_since.store(now(), Relaxed);
+        Arc::new(conn)
+    }
+
+    /// A head has begun but is not complete.
+    pub(crate) fn head_begun(&self) {
+        if self.head_since.load(Relaxed) == 0 {
+            self.head_since.store(now(), Relaxed);
+        }
+    }
+
+    /// The head is complete, or refused.
+    pub(crate) fn head_done(&self) {
+        if self.head_since.load(Relaxed) != 0 {
+            self.head_since.store(0, Relaxed);
+        }
+    }
+
+    /// A write or flush was taken, or must wait.
+    pub(crate) fn wrote(&self, taken: bool) {
+        if taken {
+            if self.blocked_since.load(Relaxed) != 0 {
+                self.blocked_since.store(0, Relaxed);
+            }
+        } else if self.blocked_since.load(Relaxed) == 0 {
+            self.blocked_since.store(now(), Relaxed);
+        }
+    }
+
+    /// The next request stands in for one that is refused.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        *lock(&self.refused) = Some(refusal);
+        self.verdict.fetch_or(REFUSED, Relaxed);
+    }
+
+    /// Whether a head was refused: then no request follows its stand-in.
+    pub(crate) fn refused(&self, stand_in: bool) -> Option<Refusal> {
+        if !stand_in || self.verdict.load(Relaxed) & REFUSED == 0 {
+            return None;
+        }
+        *lock(&self.refused)
+    }
+
+    /// The request in flight asks to upgrade: bytes behind it wait.
+    pub(crate) fn upgrade_asked(&self) {
+        *lock(&self.upgrade) = Upgrade::Asked(None);
+        self.upgrade_open.store(true, Relaxed);
+    }
+
+    /// Lets the bytes behind a request to upgrade go on: as another protocol's, or as HTTP.
+    pub(crate) fn answer_upgrade(&self, accepted: bool) {
+        if !self.upgrade_open.swap(false, Relaxed) {
+            return;
+        }
+        let before = std::mem::replace(&mut *lock(&self.upgrade), Upgrade::Answered(accepted));
+        if let Upgrade::Asked(Some(waker)) = before {
+            waker.wake();
+        }
+    }
+
+    /// The answer to a request to upgrade; wakes `cx` when it comes.
+    pub(crate) fn upgrade_answer(&self, cx: &Context<'_>) -> Option<bool> {
+        let mut upgrade = lock(&self.upgrade);
+        match *upgrade {
+            Upgrade::Answered(accepted) => {
+                *upgrade = Upgrade::None;
+                Some(accepted)
+            }
+            Upgrade::None => Some(false),
+            Upgrade::Asked(ref mut waker) => {
+                *waker = Some(cx.waker().clone());
+                None
+            }
+        }
+    }
+
+    /// Counts a request that begins; its end is [`Self::request_ended`].
+    pub(crate) fn request_begun(&self) {
+        self.open.fetch_add(1, Relaxed);
+        self.requests.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn request_ended(&self) {
+        if self.open.fetch_sub(1, Relaxed) == 1 {
+            self.idle_since.store(now(), Relaxed);
+        }
+    }
+
+    /// A response body has a part that the client has not asked for yet.
+    pub(crate) fn untaken(&self) {
+        if self.untaken.fetch_add(1, Relaxed) == 0 {
+            self.taken_at.store(now(), Relaxed);
+        }
+    }
+
+    /// The client has asked for it, or the body is gone.
+    pub(crate) fn taken(&self) {
+        self.untaken.fetch_sub(1, Relaxed);
+        self.taken_at.store(now(), Relaxed);
+    }
+
+    /// An upgraded HTTP/1 connection watches itself; one stream of HTTP/2 changes nothing.
+    pub(crate) fn set_tunnel(&self) {
+        if self.protocol.load(Relaxed) == Framed::Http1 as u8 {
+            self.protocol.store(Framed::Tunnel as u8, Relaxed);
+        }
+    }
+
+    pub(crate) fn set_framed(&self, framed: Framed) {
+        self.protocol.store(framed as u8, Relaxed);
+        self.idle_since.store(now(), Relaxed);
+    }
+
+    /// Returns once the sweep has decided something new.
+    pub(crate) async fn verdict(&self) -> Verdict {
+        loop {
+            let notified = self.notify.notified();
+            let verdict = self.verdict.load(Relaxed);
+            if verdict & CUT != 0 {
+                return Verdict::Cut;
+            }
+            if verdict & FINISH != 0 && verdict & FINISH_SEEN == 0 {
+                self.verdict.fetch_or(FINISH_SEEN, Relaxed);
+                return Verdict::Finish;
+            }
+            notified.await;
+        }
+    }
+
+    /// Asks the connection to finish or to close.
+    pub(crate) fn decide(&self, verdict: Verdict) {
+        let bit = match verdict {
+            Verdict::Cut => CUT,
+            Verdict::Finish => FINISH,
+        };
+        if self.verdict.fetch_or(bit, Relaxed) & bit == 0 {
+            self.notify.notify_one();
+        }
+    }
+
+    /// What to do with this connection, if it stalls.
+    fn judge(&self, now: u64, limits: &Timeouts, draining: Option<u64>) -> Option<Verdict> {
+        let over = |since: u64, limit: Duration| since != 0 && passed(now, since) >= limit;
+        let framed = self.protocol.load(Relaxed);
+        if framed == Framed::Tunnel as u8 {
+            return None;
+        }
+        if over(self.head_since.load(Relaxed), limits.head)
+            || over(self.blocked_since.load(Relaxed), limits.write_stall)
+        {
+            return Some(Verdict::Cut);
+        }
+        if self.untaken.load(Relaxed) > 0 && over(self.taken_at.load(Relaxed), limits.write_stall) {
+            return Some(Verdict::Cut);
+        }
+        if self.open.load(Relaxed) > 0 {
+            return None;
+        }
+        let idle = if framed == Framed::Http2 as u8 {
+            limits.h2_idle
+        } else {
+            limits.client_idle
+        };
+        let since = self.idle_since.load(Relaxed);
+        if over(since, idle + FINISHING) {
+            return Some(Verdict::Cut);
+        }
+        // While draining an idle connection may bring one more request, for a second.
+        let drained = draining.is_some_and(|began| over(since.max(began), DRAIN_IDLE));
+        (drained || over(since, idle)).then_some(Verdict::Finish)
+    }
+}
+
+/// The connections of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    all: RefCell<Vec<Arc<Conn>>>,
+}
+
+impl Connections {
+    pub(crate) fn add(&self, conn: &Arc<Conn>) {
+        self.all.borrow_mut().push(Arc::clone(conn));
+    }
+
+    /// Goes over all connections: forgets ended ones, and ends stalled ones.
+    pub(crate) fn sweep(&self, limits: &Timeouts, draining: Option<u64>) {
+        let now = tick();
+        let mut all = self.all.borrow_mut();
+        all.retain(|conn| {
+            // Only this list still holds it: the connection has ended.
+            if Arc::strong_count(conn) == 1 {
+                return false;
+            }
+            if let Some(verdict) = conn.judge(now, limits, draining) {
+                conn.decide(verdict);
+            }
+            true
+        });
+        if all.capacity() > 64 && all.capacity() > 4 * all.len() {
+            all.shrink_to_fit();
+        }
+    }
+
+    /// Asks every connection to finish what runs.
+    pub(crate) fn finish_http2(&self) {
+        for conn in self.all.borrow().iter() {
+            if conn.protocol.load(Relaxed) == Framed::Http2 as u8 {
+                conn.decide(Verdict::Finish);
+            }
+        }
+    }
+
+    /// Connections that have not ended.
+    pub(crate) fn count(&self) -> usize {
+        self.all
+            .borrow()
+            .iter()
+            .filter(|conn| Arc::strong_count(conn) > 1)
+            .count()
+    }
+}
+
+/// Milliseconds since the process began, never 0, as of the last sweep of any worker.
+pub(crate) fn now() -> u64 {
+    match COARSE.load(Relaxed) {
+        0 => tick(),
+        now => now,
+    }
+}
+
+/// Milliseconds since the process began, exactly.
+pub(crate) fn tick() -> u64 {
+    let start = START.get_or_init(Instant::now);
+    let now = u64::try_from(start.elapsed().as_millis())
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    COARSE.fetch_max(now, Relaxed);
+    now
+}
+
+fn passed(now: u64, since: u64) -> Duration {
+    Duration::from_millis(now.saturating_sub(since))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+static START: OnceLock<Instant> = OnceLock::new();
+static COARSE: AtomicU64 = AtomicU64::new(0);
+
+/// How often stalls are looked for.
+pub(crate) const SWEEP: Duration = Duration::from_millis(250);
+/// How long a connection that was asked to finish may still stay open without a request.
+const FINISHING: Duration = Duration::from_secs(3);
+const DRAIN_IDLE: Duration = Duration::from_secs(1);
+
+const FINISH: u8 = 1;
+const FINISH_SEEN: u8 = 2;
+const CUT: u8 = 4;
+const REFUSED: u8 = 8;

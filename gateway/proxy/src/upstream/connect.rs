@@ -1,0 +1,259 @@
+//! A new connection to an endpoint: TCP, perhaps TLS, HTTP.
+
+use std::{
+    io,
+    pin::Pin,
+    rc::Rc,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper_util::rt::{TokioIo, TokioTimer};
+use route::Protocol;
+use rustls::{
+    ClientConfig, DigitallySignedStruct, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::pool::{Key, Sender};
+use crate::{error::Reason, tls::provider, worker::Worker};
+
+/// Why an endpoint could not be connected to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error("HTTP failed: {0}")]
+    Http(#[from] hyper::Error),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("timed out")]
+    Timeout,
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+impl ConnectError {
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Timeout => Reason::Timeout,
+            Self::Http(_) | Self::Io(_) | Self::Tls(_) => Reason::Connect,
+        }
+    }
+}
+
+/// Connects within `patience`, TLS included.
+pub(super) async fn connect(
+    worker: &Rc<Worker>,
+    key: &Key,
+    patience: Duration,
+) -> Result<Sender, ConnectError> {
+    timeout(patience, async {
+        let socket = TcpStream::connect(key.address).await?;
+        socket.set_nodelay(true)?;
+        let stream = match key.protocol {
+            Protocol::Http | Protocol::Grpc | Protocol::H2c => Stream::Plain(socket),
+            Protocol::Https | Protocol::Grpcs => {
+                let http2 = key.protocol == Protocol::Grpcs;
+                let connector = TlsConnector::from(client_config(http2)?);
+                let name = match &key.server_name {
+                    Some(name) => {
+                        ServerName::try_from(name.to_string()).map_err(io::Error::other)?
+                    }
+                    None => ServerName::from(key.address.ip()),
+                };
+                Stream::Tls(Box::new(connector.connect(name, socket).await?))
+            }
+        };
+        match key.protocol {
+            Protocol::Http | Protocol::Https => http1(worker, stream).await,
+            Protocol::Grpc | Protocol::Grpcs | Protocol::H2c => http2(worker, stream).await,
+        }
+    })
+    .await
+    .map_err(|_| ConnectError::Timeout)?
+}
+
+async fn http1(worker: &Rc<Worker>, stream: Stream) -> Result<Sender, ConnectError> {
+    let limits = &worker.gateway.settings.upstream;
+    let (sender, connection) = hyper::client::conn::http1::Builder::new()
+        .max_buf_size(limits.head_size.max(8 * 1024))
+        .handshake(TokioIo::new(stream))
+        .await?;
+    tokio::task::spawn_local(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%error, "connection to a backend ended");
+        }
+    });
+    Ok(Sender::Http1(sender))
+}
+
+async fn http2(worker: &Rc<Worker>, stream: Stream) -> Result<Sender, ConnectError> {
+    let settings = &worker.gateway.settings;
+    let head = u32::try_from(settings.upstream.head_size).unwrap_or(u32::MAX);
+    let (sender, connection) = hyper::client::conn::http2::Builder::new(Local)
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        // Hyper ends the whole connection when one unread stream of small frames fills half of it.
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(head)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    tokio::task::spawn_local(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "connection to a backend ended");
+        }
+    });
+    Ok(Sender::Http2(sender, Rc::default()))
+}
+
+/// Spawns on the worker's own thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Local;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}
+
+/// TLS to backends. As in ingress-nginx, their certificates are not verified: endpoints are
+/// addresses from the cluster, and their certificates are mostly self-signed.
+fn client_config(http2: bool) -> Result<Arc<ClientConfig>, rustls::Error> {
+    static HTTP1: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    static HTTP2: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    let cell = if http2 { &HTTP2 } else { &HTTP1 };
+    if let Some(config) = cell.get() {
+        return Ok(Arc::clone(config));
+    }
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Unverified))
+        .with_no_client_auth();
+    let protocol: &[u8] = if http2 { b"h2" } else { b"http/1.1" };
+    config.alpn_protocols = vec![protocol.to_vec()];
+    Ok(Arc::clone(cell.get_or_init(|| Arc::new(config))))
+}
+
+/// Takes any certificate whose key the peer holds.
+#[derive(Debug)]
+struct Unverified;
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _leaf: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// A socket to a backend.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,252 @@
+//! A worker: one thread with its own runtime, listeners, connections and upstream sockets.
+
+use std::{
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+    task::spawn_local,
+    time::{Instant, interval, sleep},
+};
+
+use crate::{
+    connection,
+    gateway::{Gateway, Stage},
+    listener::Kind,
+    metrics::WorkerStats,
+    stalls::{Connections, SWEEP},
+    upstream::Pools,
+};
+
+/// What the tasks of one worker share, without locks.
+pub(crate) struct Worker {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) index: usize,
+    pub(crate) stats: Arc<WorkerStats>,
+    pub(crate) pools: Pools,
+    pub(crate) connections: Connections,
+}
+
+/// A connection that was accepted by one worker for another.
+pub(crate) type Handed = (std::net::TcpStream, SocketAddr, Kind);
+
+/// The ways to hand a connection to each worker.
+pub(crate) type Inboxes = Arc<[mpsc::UnboundedSender<Handed>]>;
+
+impl Worker {
+    fn new(gateway: Arc<Gateway>, index: usize, stats: Arc<WorkerStats>) -> Rc<Self> {
+        let pools = Pools::new(&gateway.settings.upstream);
+        Rc::new(Self {
+            gateway,
+            index,
+            stats,
+            pools,
+            connections: Connections::default(),
+        })
+    }
+
+    /// Serves until the stage says to stop, then until nothing is left or time is up.
+    pub(crate) async fn run(
+        gateway: Arc<Gateway>,
+        index: usize,
+        stats: Arc<WorkerStats>,
+        listeners: [(Kind, std::net::TcpListener); 2],
+        mut inbox: mpsc::UnboundedReceiver<Handed>,
+        inboxes: Inboxes,
+        mut stage: watch::Receiver<Stage>,
+    ) {
+        let worker = Self::new(gateway, index, stats);
+        let accepts = listeners.map(|(kind, listener)| {
+            spawn_local(Rc::clone(&worker).accept(
+                kind,
+                listener,
+                Arc::clone(&inboxes),
+                stage.clone(),
+            ))
+        });
+        let sweeper = spawn_local(Rc::clone(&worker).sweep());
+        let receiver = Rc::clone(&worker);
+        let receiving = spawn_local(async move {
+            while let Some((socket, address, kind)) = inbox.recv().await {
+                receiver.receive(socket, address, kind);
+            }
+        });
+        for accept in accepts {
+            // An accept loop ends when its listener is closed; a panic in it must not look like that.
+            if let Err(error) = accept.await {
+                tracing::error!(%error, "a listener stopped");
+            }
+        }
+        worker.connections.finish_http2();
+        while worker.busy() && !matches!(*stage.borrow_and_update(), Stage::Over) {
+            tokio::select! {
+                _ = stage.changed() => {}
+                () = sleep(DRAIN_LOOK) => {}
+            }
+        }
+        receiving.abort();
+        sweeper.abort();
+    }
+
+    /// Whether a connection is still open here.
+    fn busy(&self) -> bool {
+        self.stats.open.load(Relaxed) > 0 || self.connections.count() > 0
+    }
+
+    /// Accepts until told to stop; then what the kernel had queued, and closes.
+    async fn accept(
+        self: Rc<Self>,
+        kind: Kind,
+        listener: std::net::TcpListener,
+        inboxes: Inboxes,
+        mut stage: watch::Receiver<Stage>,
+    ) {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, "cannot watch a listener");
+                return;
+            }
+        };
+        let mut backoff = BACKOFF;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                accepted = listener.accept() => accepted,
+                _ = stage.wait_for(|stage| *stage != Stage::Serving) => break,
+            };
+            match accepted {
+                Ok((socket, address)) => {
+                    backoff = BACKOFF;
+                    self.place(socket, address, kind, &inboxes);
+                }
+                Err(error) if is_passing(&error) => {}
+                Err(error) => {
+                    // Out of files or memory: the queue keeps what waits, and trying again at once
+                    // would only burn the CPU that could free some.
+                    tracing::warn!(%error, "cannot accept connections; trying again soon");
+                    sleep(backoff).await;
+                    backoff = (backoff * 2).min(MAX_BACKOFF);
+                }
+            }
+        }
+        let Ok(listener) = listener.into_std() else {
+            return;
+        };
+        while let Ok((socket, address)) = listener.accept() {
+            self.receive(socket, address, kind);
+        }
+    }
+
+    /// Keeps a connection, or hands it to the least loaded worker: the kernel's choice among
+    /// sockets on one port is uneven with few connections.
+    fn place(
+        self: &Rc<Self>,
+        socket: TcpStream,
+        address: SocketAddr,
+        kind: Kind,
+        inboxes: &Inboxes,
+    ) {
+        if self.gateway.connections() >= self.gateway.settings.limits.connections {
+            self.stats.refused_connections.fetch_add(1, Relaxed);
+            return;
+        }
+        let own = self.stats.open.load(Relaxed);
+        let loads = self
+            .gateway
+            .stats
+            .iter()
+            .map(|stats| stats.open.load(Relaxed))
+            .enumerate();
+        if let Some((index, least)) = loads.min_by_key(|(_, load)| *load)
+            && own > least + (own / 8).max(2)
+            && let Some(inbox) = inboxes.get(index)
+        {
+            self.stats.handed_over.fetch_add(1, Relaxed);
+            // The client is told by the close should either worker be past taking connections.
+            if let Ok(socket) = socket.into_std() {
+                drop(inbox.send((socket, address, kind)));
+            }
+            return;
+        }
+        self.take(socket, address, kind);
+    }
+
+    /// Serves a connection that is not registered with this worker's runtime yet.
+    fn receive(self: &Rc<Self>, socket: std::net::TcpStream, address: SocketAddr, kind: Kind) {
+        match socket
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(socket))
+        {
+            Ok(socket) => self.take(socket, address, kind),
+            Err(error) => tracing::warn!(%error, "cannot serve a connection"),
+        }
+    }
+
+    /// Serves a connection on this worker.
+    fn take(self: &Rc<Self>, socket: TcpStream, address: SocketAddr, kind: Kind) {
+        let open = Open::new(&self.stats);
+        let worker = Rc::clone(self);
+        spawn_local(async move {
+            connection::serve(worker, socket, address, kind).await;
+            drop(open);
+        });
+    }
+
+    /// Looks after stalled connections and idle upstream sockets.
+    async fn sweep(self: Rc<Self>) {
+        let mut ticks = interval(SWEEP);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut pools = Instant::now();
+        loop {
+            ticks.tick().await;
+            self.connections.sweep(
+                &self.gateway.settings.timeouts,
+                self.gateway.draining_since(),
+            );
+            if pools.elapsed() >= POOLS_LOOK {
+                pools = Instant::now();
+                self.pools.sweep();
+            }
+        }
+    }
+}
+
+/// Counts a connection as open for as long as it is held.
+struct Open(Arc<WorkerStats>);
+
+impl Open {
+    fn new(stats: &Arc<WorkerStats>) -> Self {
+        stats.accepted.fetch_add(1, Relaxed);
+        stats.open.fetch_add(1, Relaxed);
+        Self(Arc::clone(stats))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The client is gone already; the next one may not be.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::WouldBlock
+    )
+}
+
+const BACKOFF: Duration = Duration::from_millis(10);
+const MAX_BACKOFF: Duration = Duration::from_millis(500);
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+const POOLS_LOOK: Duration = Duration::from_secs(1);

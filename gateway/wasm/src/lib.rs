@@ -1,0 +1,1 @@
+//! The sandbox: WebAssembly components as filters of the proxy. Empty until filter chains arrive.
