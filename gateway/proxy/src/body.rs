@@ -2,7 +2,6 @@
 
 use std::{
     cell::Cell,
-    future::Future,
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -14,10 +13,15 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use crate::{
-    error::Reason, exchange::Exchange, guard::BodyRefused, snapshot::LiveRoute, upstream::Lease,
+    error::Reason,
+    exchange::Exchange,
+    guard::BodyRefused,
+    patience::{PROGRESS, Patience},
+    snapshot::LiveRoute,
+    upstream::Lease,
 };
 
 /// The body of an answer to a client.
@@ -132,7 +136,7 @@ impl UpstreamBody {
             self.untaken = false;
             self.exchange.conn().taken();
         }
-        if self.patience.end.is_some_and(|end| end <= Instant::now()) {
+        if self.patience.is_over() {
             return Poll::Ready(Some(Err(BodyError::Idle)));
         }
         match Pin::new(&mut self.inner).poll_frame(cx) {
@@ -333,62 +337,3 @@ pub(crate) enum BodyError {
     #[error("the backend sent nothing for too long")]
     Idle,
 }
-
-/// Patience with a peer that is waited for: less than [`PROGRESS`] bytes in `limit` of waiting ends
-/// it. Only waiting counts; the timer is made when there is something to wait for.
-struct Patience {
-    limit: Duration,
-    /// When it ends in any case.
-    end: Option<Instant>,
-    waited: Duration,
-    bytes: usize,
-    since: Option<Instant>,
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl Patience {
-    fn new(limit: Duration, end: Option<Instant>) -> Self {
-        Self {
-            limit,
-            end,
-            waited: Duration::ZERO,
-            bytes: 0,
-            since: None,
-            sleep: None,
-        }
-    }
-
-    fn progress(&mut self, bytes: usize) {
-        let Some(since) = self.since.take() else {
-            return;
-        };
-        self.bytes += bytes;
-        if self.bytes >= PROGRESS {
-            self.bytes = 0;
-            self.waited = Duration::ZERO;
-        } else {
-            self.waited += since.elapsed();
-        }
-    }
-
-    /// Ready when patience has ended.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.since.is_none() {
-            let now = Instant::now();
-            self.since = Some(now);
-            let end = now + self.limit.saturating_sub(self.waited);
-            let end = self.end.map_or(end, |last| last.min(end));
-            match &mut self.sleep {
-                Some(sleep) => sleep.as_mut().reset(end),
-                None => self.sleep = Some(Box::pin(sleep_until(end))),
-            }
-        }
-        match &mut self.sleep {
-            Some(sleep) => sleep.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
-    }
-}
-
-/// A peer that sends less than this in its time counts as one that sends nothing.
-const PROGRESS: usize = 1024;

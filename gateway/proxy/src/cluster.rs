@@ -121,7 +121,7 @@ impl Cluster {
         let now = stalls::now();
         let ejected = usable.iter().filter(|e| e.ejected(now)).count();
         let respect = ejected * 2 <= count;
-        let fit = |e: &&Arc<Endpoint>| !tried.contains(&e.address) && !(respect && e.ejected(now));
+        let fit = |e: &&Arc<Endpoint>| !(tried.contains(&e.address) || respect && e.ejected(now));
         let start = self.cursor.fetch_add(1, Relaxed) % count;
         let (before, from) = usable.split_at_checked(start)?;
         let mut order = from.iter().chain(before);

@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use route::{Config, IngressName};
 use rustls::ServerConfig;
 use tokio::{
+    runtime::LocalOptions,
     sync::{mpsc, watch},
     time::timeout,
 };
@@ -27,7 +28,7 @@ use crate::{
     snapshot::{Builder, CertificateProblem, LiveRoute, Snapshot},
     stalls,
     tls::{self, CertificateError},
-    worker::{Inboxes, Worker},
+    worker::{Inboxes, Start, Worker},
 };
 
 /// The data plane. It serves nothing until a configuration is published, and no socket until it is
@@ -132,22 +133,25 @@ impl Gateway {
         let mut threads = Vec::new();
         let parts = listeners.workers.into_iter().zip(outlets).enumerate();
         for (index, (listeners, inbox)) in parts {
-            let (gateway, stages, inboxes) =
-                (Arc::clone(self), stages.clone(), Arc::clone(&inboxes));
             let Some(stats) = self.stats.get(index).cloned() else {
                 break;
+            };
+            let (gateway, inboxes) = (Arc::clone(self), Arc::clone(&inboxes));
+            let start = Start {
+                gateway,
+                index,
+                stats,
+                listeners,
+                inbox,
+                inboxes,
+                stage: stages.clone(),
             };
             let alive = alive.clone();
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
             threads.push(thread.spawn(move || {
                 let mut runtime = tokio::runtime::Builder::new_current_thread();
-                match runtime
-                    .enable_all()
-                    .build_local(tokio::runtime::LocalOptions::default())
-                {
-                    Ok(runtime) => runtime.block_on(Worker::run(
-                        gateway, index, stats, listeners, inbox, inboxes, stages,
-                    )),
+                match runtime.enable_all().build_local(LocalOptions::default()) {
+                    Ok(runtime) => runtime.block_on(Worker::run(start)),
                     Err(error) => tracing::error!(%error, "a worker cannot start"),
                 }
                 drop(alive);

@@ -70,7 +70,7 @@ enum State {
     Waiting,
     /// After the upgrade, or in a protocol that is checked elsewhere: everything passes.
     Open,
-    /// After a head that was refused: the reader sees the end of the stream.
+    /// After a head that was refused: the reader sees nothing more.
     Refused,
     /// After a body that was refused: the reader sees an error.
     Broken(Refusal),
@@ -249,8 +249,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
             }
             match this.state {
                 State::Open => return Pin::new(&mut this.stream).poll_read(cx, buf),
-                State::Waiting => return Poll::Pending,
-                State::Refused => return Poll::Ready(Ok(())),
+                // For the refused, the end of the stream would make the parser drop the answer.
+                State::Waiting | State::Refused => return Poll::Pending,
                 State::Broken(refusal) => {
                     return Poll::Ready(Err(io::Error::new(
                         io::ErrorKind::InvalidData,
@@ -301,7 +301,7 @@ impl<S: AsyncRead + Unpin> Guard<S> {
                 self.conn.head_done();
                 self.enter_body(head);
             }
-            _ => {
+            Scan::Partial | Scan::Complete(_) | Scan::Refused(_) => {
                 self.held.extend_from_slice(read);
                 buf.set_filled(before);
             }

@@ -23,6 +23,8 @@ mod body;
 mod exchange;
 mod forwarded;
 mod hop;
+mod outgoing;
+mod patience;
 mod request;
 mod upgrade;
 

@@ -315,7 +315,9 @@ impl Value {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
         match self.1 {
             MetricType::Counter => encoder.encode_counter::<NoLabelSet, _, u64>(&self.0, None),
-            _ => encoder.encode_gauge(&i64::try_from(self.0).unwrap_or(i64::MAX)),
+            MetricType::Gauge | MetricType::Histogram | MetricType::Info | MetricType::Unknown => {
+                encoder.encode_gauge(&i64::try_from(self.0).unwrap_or(i64::MAX))
+            }
         }
     }
 }

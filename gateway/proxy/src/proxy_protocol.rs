@@ -55,7 +55,7 @@ impl<S: AsyncRead + Unpin> Prefixed<S> {
                         return Ok(address);
                     }
                     incomplete if incomplete.is_incomplete() => {}
-                    _ => return Err(HeaderError::Invalid),
+                    HeaderResult::V1(_) | HeaderResult::V2(_) => return Err(HeaderError::Invalid),
                 }
             }
             if self.prefix.len() > MAX_HEADER {

@@ -3,12 +3,9 @@
 use std::rc::Rc;
 
 use http::{
-    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
-    request::Parts,
-    uri::{PathAndQuery, Scheme},
+    HeaderValue, Request, Response, StatusCode, Version, header, request::Parts, uri::PathAndQuery,
 };
 use hyper::body::Incoming;
-use route::Protocol;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -19,7 +16,7 @@ use crate::{
     error::Reason,
     exchange::Exchange,
     forwarded::Origin,
-    hop::{self, Hop},
+    hop, outgoing,
     snapshot::{LiveRoute, Upstream},
     upgrade::{self, Sides, Wish},
     upstream::{self, Outgoing, Reply},
@@ -133,18 +130,22 @@ async fn forward(
     let hop = hop::strip(&mut head.headers).map_err(|_| NOMINATED)?;
     let wish = Wish::of(&subject, &hop, protocol, head.version)?;
     let (body, state) = body(session, rest, &route, &subject, wish.as_ref()).await?;
-    forwarded(session, exchange, &mut head, &subject, origin);
-    target(&mut head, &subject, protocol, &hop)?;
+    outgoing::forwarded(session, exchange, &mut head, &subject, origin);
+    outgoing::target(&mut head, &subject, protocol, &hop)?;
     if let Some(wish) = &wish {
         wish.write(&mut head);
     }
-    frame(&mut head, &body, protocol);
+    outgoing::frame(&mut head, &body, protocol);
 
     // There and back.
     let request = Outgoing { head, body, state };
     let mut reply = upstream::send(&session.worker, &route, cluster, protocol, request).await?;
     exchange.note_endpoint(reply.endpoint);
     check_response(&mut reply.response)?;
+    if wish.as_ref().is_some_and(Wish::is_connect) && reply.response.status().is_success() {
+        // The client would take it for the tunnel it asked for.
+        return Err(Reason::BadResponse);
+    }
     if wish.is_some() {
         // Bytes of the other protocol may be on it: it must not serve another request.
         reply.lease.spoil();
@@ -152,10 +153,10 @@ async fn forward(
     if reply.response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let wish = wish.ok_or(Reason::BadResponse)?;
         return wish
-            .accept(reply, client)
+            .accept(*reply, client)
             .map(|tunnel| Outcome::Tunnel(Box::new(tunnel)));
     }
-    Ok(Outcome::Upstream(Box::new(reply)))
+    Ok(Outcome::Upstream(reply))
 }
 
 /// Whether this is what the guard puts in the place of a head that it refuses.
@@ -244,129 +245,6 @@ async fn body(
         RequestBody::client(incoming, subject.declared, route.max_body, stall, &state),
         state,
     ))
-}
-
-/// The fields that say where the request comes from, and its id.
-fn forwarded(
-    session: &Session,
-    exchange: &mut Exchange,
-    head: &mut Parts,
-    subject: &Subject,
-    origin: &Origin,
-) {
-    session
-        .peer
-        .write(origin, &subject.field, subject.port, &mut head.headers);
-    let kept = head
-        .headers
-        .get(&X_REQUEST_ID)
-        .filter(|id| origin.trusted && !id.is_empty());
-    match kept {
-        Some(id) => exchange.note_request_id(&id.clone()),
-        None => {
-            let id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-            if let Ok(id) = HeaderValue::try_from(id) {
-                exchange.note_request_id(&id);
-                head.headers.insert(X_REQUEST_ID, id);
-            }
-        }
-    }
-}
-
-/// The target in the form that the backend's protocol wants, with the normal path.
-fn target(
-    head: &mut Parts,
-    subject: &Subject,
-    protocol: Protocol,
-    hop: &Hop,
-) -> Result<(), Reason> {
-    let own = head.uri.path_and_query();
-    let path_and_query = match (subject.rewritten(), own) {
-        (None, Some(own)) => own.clone(),
-        (rewritten, own) => {
-            let path = rewritten.unwrap_or("/");
-            let text = match own.and_then(PathAndQuery::query) {
-                Some(query) => format!("{path}?{query}"),
-                None => path.to_owned(),
-            };
-            PathAndQuery::try_from(text)
-                .map_err(|_| Reason::BadRequest("has a target that is none"))?
-        }
-    };
-    head.headers.remove(header::EXPECT);
-    let scheme = match protocol {
-        Protocol::Http | Protocol::Https => {
-            if head.version == Version::HTTP_2 {
-                join_cookies(head);
-            }
-            head.uri = Uri::from(path_and_query);
-            head.version = Version::HTTP_11;
-            head.headers.insert(header::HOST, subject.field.clone());
-            if hop.trailers {
-                head.headers
-                    .insert(header::TE, HeaderValue::from_static("trailers"));
-                head.headers
-                    .insert(header::CONNECTION, HeaderValue::from_static("te"));
-            }
-            return Ok(());
-        }
-        Protocol::Grpc | Protocol::H2c => Scheme::HTTP,
-        Protocol::Grpcs => Scheme::HTTPS,
-    };
-    let uri = Uri::builder()
-        .scheme(scheme)
-        .authority(subject.field.as_bytes())
-        .path_and_query(path_and_query);
-    head.uri = uri
-        .build()
-        .map_err(|_| Reason::BadRequest("has a host that is none"))?;
-    head.version = Version::HTTP_2;
-    head.headers.remove(header::HOST);
-    if hop.trailers {
-        head.headers
-            .insert(header::TE, HeaderValue::from_static("trailers"));
-    }
-    Ok(())
-}
-
-/// RFC 9113 section 8.2.3: HTTP/2 may split a cookie field, HTTP/1.1 may not.
-fn join_cookies(head: &mut Parts) {
-    let mut cookies = head.headers.get_all(header::COOKIE).iter();
-    if cookies.next().is_none() || cookies.next().is_none() {
-        return;
-    }
-    let parts: Vec<&[u8]> = head
-        .headers
-        .get_all(header::COOKIE)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    if let Ok(joined) = HeaderValue::from_bytes(&parts.join(&b"; "[..])) {
-        head.headers.insert(header::COOKIE, joined);
-    }
-}
-
-/// How the body is delimited. Hyper drops the body of a GET of unknown length unless it is told.
-fn frame(head: &mut Parts, body: &RequestBody, protocol: Protocol) {
-    let http1 = matches!(protocol, Protocol::Http | Protocol::Https);
-    let unknown = matches!(body, RequestBody::Client(_))
-        && !head.headers.contains_key(header::CONTENT_LENGTH);
-    if http1 && unknown {
-        head.headers.insert(
-            header::TRANSFER_ENCODING,
-            HeaderValue::from_static("chunked"),
-        );
-    }
-    if matches!(body, RequestBody::Empty)
-        && head.method != Method::POST
-        && head.method != Method::PUT
-    {
-        return;
-    }
-    if matches!(body, RequestBody::Empty) && !head.headers.contains_key(header::CONTENT_LENGTH) {
-        head.headers
-            .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
 }
 
 /// What of a response's framing the parser lets pass but a client would read in its own way.
@@ -467,4 +345,3 @@ fn finish(session: &Session, origin: &Origin, response: &mut Response<Answer>, v
 
 const NOMINATED: Reason =
     Reason::BadRequest("has a Connection that names a field of the message itself");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -67,7 +67,7 @@ impl Resolver {
             match spawned {
                 Ok(_) => state.running = true,
                 Err(error) => {
-                    tracing::error!(%error, "cannot resolve the names of ExternalName Services")
+                    tracing::error!(%error, "cannot resolve the names of ExternalName Services");
                 }
             }
         }

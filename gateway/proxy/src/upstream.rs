@@ -44,6 +44,15 @@ pub(crate) struct Outgoing {
     pub(crate) state: Rc<BodyState>,
 }
 
+/// What came of a request at one endpoint.
+enum Attempt {
+    Answered(Box<Reply>),
+    /// It may be sent to another endpoint.
+    Failed(Reason, Outgoing),
+    /// It may have been acted on, or is the client's fault.
+    Over(Reason),
+}
+
 /// Sends `request` to `cluster`, to other endpoints in turn where that is safe: no byte was sent, or
 /// the method is idempotent (RFC 9110 section 9.2.2) and there is no body.
 pub(crate) async fn send(
@@ -52,77 +61,87 @@ pub(crate) async fn send(
     cluster: &Arc<Cluster>,
     protocol: Protocol,
     mut request: Outgoing,
-) -> Result<Reply, Reason> {
-    let limits = &worker.gateway.settings.upstream;
-    let replayable =
-        matches!(request.body, RequestBody::Empty) && request.head.method.is_idempotent();
+) -> Result<Box<Reply>, Reason> {
+    let tries = worker.gateway.settings.upstream.tries.max(1);
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut last = Reason::NoEndpoints;
-    for attempt in 0..limits.tries.max(1) {
+    for _ in 0..tries {
         let Some(endpoint) = cluster.choose(&tried, fastrand::usize(..)) else {
             break;
         };
-        if attempt > 0 {
+        if !tried.is_empty() {
             worker.stats.retries.fetch_add(1, Relaxed);
         }
         tried.push(endpoint.address);
         let key = Key::new(endpoint.address, protocol, cluster);
-        // A stale idle connection costs another one, not an attempt: at most as many as are kept.
-        loop {
-            let (mut sender, pooled) = match obtain(worker, route, &endpoint, &key).await {
-                Ok(obtained) => obtained,
-                Err(error) => {
-                    last = error.reason();
-                    break;
-                }
-            };
-            let in_flight = endpoint.begin();
-            let spare = replayable.then(|| request.head.clone());
-            let state = Rc::clone(&request.state);
-            let message = Request::from_parts(request.head, request.body);
-            let outcome = wait(sender.send(message), &state, route).await;
-            match outcome {
-                Some(Ok(response)) => {
-                    endpoint.succeeded();
-                    let lease = Lease::new(worker, key, sender, in_flight);
-                    return Ok(Reply {
-                        response,
-                        lease,
-                        endpoint: endpoint.address,
-                    });
-                }
-                Some(Err(failure)) => {
-                    let (error, returned) = *failure;
-                    if let Some(fault) = state.fault.get() {
-                        return Err(fault);
-                    }
-                    if let Some(unsent) = returned {
-                        (request.head, request.body) = unsent.into_parts();
-                        last = Reason::Connect;
-                        if pooled {
-                            continue;
-                        }
-                        break;
-                    }
-                    let Some(head) = spare.filter(|_| !error.is_parse()) else {
-                        return Err(Reason::BadResponse);
-                    };
-                    (request.head, request.body) = (head, RequestBody::Empty);
-                    last = Reason::BadResponse;
-                    if pooled {
-                        continue;
-                    }
-                    break;
-                }
-                None => return Err(state.fault.get().unwrap_or(Reason::Timeout)),
-            }
-        }
-        // A broken connection while nothing was sent: go on with what is left.
-        if matches!(last, Reason::BadResponse) && !replayable {
-            break;
+        match attempt(worker, route, &endpoint, &key, request).await {
+            Attempt::Answered(reply) => return Ok(reply),
+            Attempt::Over(reason) => return Err(reason),
+            Attempt::Failed(reason, unsent) => (last, request) = (reason, unsent),
         }
     }
     Err(last)
+}
+
+/// Sends `request` to one endpoint. Idle connections may have gone stale: each that has costs another
+/// one, at most as many as are kept, and in the end a new one.
+async fn attempt(
+    worker: &Rc<Worker>,
+    route: &LiveRoute,
+    endpoint: &Arc<Endpoint>,
+    key: &Key,
+    mut request: Outgoing,
+) -> Attempt {
+    let replayable =
+        matches!(request.body, RequestBody::Empty) && request.head.method.is_idempotent();
+    loop {
+        let (mut sender, pooled) = match obtain(worker, route, endpoint, key).await {
+            Ok(obtained) => obtained,
+            Err(_) => return Attempt::Failed(Reason::Connect, request),
+        };
+        let in_flight = endpoint.begin();
+        let Outgoing { head, body, state } = request;
+        let spare = replayable.then(|| head.clone());
+        let message = Request::from_parts(head, body);
+        let failure = match wait(sender.send(message), &state, route).await {
+            Some(Ok(response)) => {
+                endpoint.succeeded();
+                let lease = Lease::new(worker, key.clone(), sender, in_flight);
+                let reply = Reply {
+                    response,
+                    lease,
+                    endpoint: endpoint.address,
+                };
+                return Attempt::Answered(Box::new(reply));
+            }
+            Some(Err(failure)) => *failure,
+            None => return Attempt::Over(state.fault.get().unwrap_or(Reason::Timeout)),
+        };
+        if let Some(fault) = state.fault.get() {
+            return Attempt::Over(fault);
+        }
+        let reason = match failure {
+            (_, Some(unsent)) => {
+                let (head, body) = unsent.into_parts();
+                request = Outgoing { head, body, state };
+                Reason::Connect
+            }
+            (error, None) => match spare.filter(|_| !error.is_parse()) {
+                Some(head) => {
+                    request = Outgoing {
+                        head,
+                        body: RequestBody::Empty,
+                        state,
+                    };
+                    Reason::BadResponse
+                }
+                None => return Attempt::Over(Reason::BadResponse),
+            },
+        };
+        if !pooled {
+            return Attempt::Failed(reason, request);
+        }
+    }
 }
 
 type SendFailure = Box<(hyper::Error, Option<Request<RequestBody>>)>;

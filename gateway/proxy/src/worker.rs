@@ -39,6 +39,17 @@ pub(crate) type Handed = (std::net::TcpStream, SocketAddr, Kind);
 /// The ways to hand a connection to each worker.
 pub(crate) type Inboxes = Arc<[mpsc::UnboundedSender<Handed>]>;
 
+/// What a worker starts with.
+pub(crate) struct Start {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) index: usize,
+    pub(crate) stats: Arc<WorkerStats>,
+    pub(crate) listeners: [(Kind, std::net::TcpListener); 2],
+    pub(crate) inbox: mpsc::UnboundedReceiver<Handed>,
+    pub(crate) inboxes: Inboxes,
+    pub(crate) stage: watch::Receiver<Stage>,
+}
+
 impl Worker {
     fn new(gateway: Arc<Gateway>, index: usize, stats: Arc<WorkerStats>) -> Rc<Self> {
         let pools = Pools::new(&gateway.settings.upstream);
@@ -52,23 +63,21 @@ impl Worker {
     }
 
     /// Serves until the stage says to stop, then until nothing is left or time is up.
-    pub(crate) async fn run(
-        gateway: Arc<Gateway>,
-        index: usize,
-        stats: Arc<WorkerStats>,
-        listeners: [(Kind, std::net::TcpListener); 2],
-        mut inbox: mpsc::UnboundedReceiver<Handed>,
-        inboxes: Inboxes,
-        mut stage: watch::Receiver<Stage>,
-    ) {
+    pub(crate) async fn run(start: Start) {
+        let Start {
+            gateway,
+            index,
+            stats,
+            listeners,
+            mut inbox,
+            inboxes,
+            mut stage,
+        } = start;
         let worker = Self::new(gateway, index, stats);
         let accepts = listeners.map(|(kind, listener)| {
-            spawn_local(Rc::clone(&worker).accept(
-                kind,
-                listener,
-                Arc::clone(&inboxes),
-                stage.clone(),
-            ))
+            let accept =
+                Rc::clone(&worker).accept(kind, listener, Arc::clone(&inboxes), stage.clone());
+            spawn_local(accept)
         });
         let sweeper = spawn_local(Rc::clone(&worker).sweep());
         let receiver = Rc::clone(&worker);

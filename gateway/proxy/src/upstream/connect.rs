@@ -24,7 +24,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::pool::{Key, Sender};
-use crate::{error::Reason, tls::provider, worker::Worker};
+use crate::{tls::provider, worker::Worker};
 
 /// Why an endpoint could not be connected to.
 #[derive(Debug, thiserror::Error)]
@@ -37,15 +37,6 @@ pub(crate) enum ConnectError {
     Timeout,
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
-}
-
-impl ConnectError {
-    pub(crate) fn reason(&self) -> Reason {
-        match self {
-            Self::Timeout => Reason::Timeout,
-            Self::Http(_) | Self::Io(_) | Self::Tls(_) => Reason::Connect,
-        }
-    }
 }
 
 /// Connects within `patience`, TLS included.

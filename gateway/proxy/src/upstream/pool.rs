@@ -124,10 +124,13 @@ pub(crate) struct Pools {
     limits: UpstreamLimits,
     idle: RefCell<HashMap<Key, Vec<Idle>>>,
     count: Cell<usize>,
-    shared: RefCell<HashMap<Key, Vec<(http2::SendRequest<RequestBody>, Rc<Cell<usize>>)>>>,
+    shared: RefCell<HashMap<Key, Vec<Shared>>>,
     /// Held while an HTTP/2 connection is made.
     gates: RefCell<HashMap<Key, Rc<Mutex<()>>>>,
 }
+
+/// An HTTP/2 connection, with the number of requests on it.
+type Shared = (http2::SendRequest<RequestBody>, Rc<Cell<usize>>);
 
 struct Idle {
     sender: http1::SendRequest<RequestBody>,
