@@ -1,0 +1,21 @@
+# What a newcomer needs: `make demo` and `make test`. Both do their own set-up.
+
+.PHONY: help demo test build setup
+
+help:
+	@echo 'make demo    build Portcullis and try it: three cheeses behind one gateway'
+	@echo 'make test    formatting, lints and all tests'
+	@echo 'make build   the optimised program, in release/portcullis of the target folder'
+
+# The program without optimisation: it is there in a fraction of the time.
+demo: setup
+	. scripts/path && cargo run --locked --package portcullis -- demo
+
+test: setup
+	. scripts/path && scripts/test
+
+build: setup
+	. scripts/path && cargo build --locked --release --package portcullis
+
+setup:
+	@scripts/setup

@@ -1,0 +1,241 @@
+//! From flags to what they mean: complete, or every mistake at once.
+
+use std::{net::SocketAddr, path::PathBuf, thread};
+
+use ingress::Mode;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+use crate::{complain, publish};
+
+use super::{
+    LaterFlags, Mistakes, Reader, ReadingFlags, RunFlags, ServingFlags, limits::Read,
+    listen::Addresses, value::Zero,
+};
+
+/// What to run, read and checked.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    pub(crate) settings: proxy::Settings,
+    /// How objects are read.
+    pub(crate) options: ingress::Options,
+    pub(crate) manifests: Vec<PathBuf>,
+    pub(crate) admin: SocketAddr,
+    pub(crate) metrics: Option<SocketAddr>,
+    /// Whether redirects name the port that the HTTPS listener turns out to have.
+    pub(crate) redirect: Redirect,
+    pub(crate) access: AccessTarget,
+    pub(crate) log: EnvFilter,
+    /// Flags that were given and do nothing yet.
+    pub(crate) idle: Vec<&'static str>,
+}
+
+/// Which port redirects to https name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Redirect {
+    /// This one.
+    Port(u16),
+    /// The HTTPS listener's.
+    Listener,
+}
+
+/// Where the access log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AccessTarget {
+    /// Nowhere.
+    Off,
+    /// To standard output.
+    Output,
+    /// To the end of this file.
+    File(PathBuf),
+}
+
+impl RunFlags {
+    /// Reads all flags.
+    pub(crate) fn read(self) -> Result<Arguments, Mistakes> {
+        let Self {
+            manifests,
+            listen,
+            reading,
+            serving,
+            later,
+            limits,
+        } = self;
+        if manifests.is_empty() {
+            return Err(Mistakes::one(
+                "this version serves a folder of manifests only, it cannot watch a cluster yet; \
+                 write --manifests DIR",
+            ));
+        }
+        let mut reader = Reader::default();
+        let addresses = listen.read(&mut reader);
+        let limits = limits.read(&mut reader);
+        let options = reading.read(Mode::Manifests, &mut reader);
+        let mut idle = later.read(&mut reader);
+        idle.extend(reading.plugins.is_some().then_some("--plugins"));
+        let log = log_filter(serving.log_level.as_deref(), &mut reader);
+        let redirect = serving
+            .redirect_port
+            .as_deref()
+            .map(|text| reader.count("--redirect-port", text));
+        let arguments = Arguments {
+            settings: serving.settings(&addresses, limits, &mut reader),
+            options,
+            manifests,
+            admin: addresses.admin,
+            metrics: addresses.metrics,
+            redirect: redirect.map_or(Redirect::Listener, Redirect::Port),
+            access: match serving.access_log.as_str() {
+                "off" => AccessTarget::Off,
+                "json" => AccessTarget::Output,
+                file => AccessTarget::File(file.into()),
+            },
+            log,
+            idle,
+        };
+        reader.finish(arguments)
+    }
+}
+
+impl ReadingFlags {
+    /// How objects are to be read, in this mode.
+    pub(crate) fn read(&self, mode: Mode, reader: &mut Reader) -> ingress::Options {
+        let secret = self.default_tls_secret.as_deref();
+        ingress::Options {
+            classes: reader.names("--ingress-class", &self.ingress_class),
+            controllers: reader.names("--controller", &self.controller),
+            watch_namespaces: reader.names("--watch-namespace", &self.watch_namespace),
+            allow_external_name: self.allow_external_name,
+            default_tls_secret: secret.and_then(|text| reader.object("--default-tls-secret", text)),
+            mode,
+            now: publish::now(),
+        }
+    }
+}
+
+impl ReadingFlags {
+    /// Says on standard error what has no effect, for commands without a log.
+    pub(crate) fn warn(&self) {
+        if self.plugins.is_some() {
+            complain("warning: has no effect yet: --plugins");
+        }
+    }
+}
+
+impl ServingFlags {
+    fn settings(
+        &self,
+        addresses: &Addresses,
+        limits: Read,
+        reader: &mut Reader,
+    ) -> proxy::Settings {
+        let Read {
+            limits,
+            timeouts,
+            upstream,
+        } = limits;
+        proxy::Settings {
+            http: addresses.http,
+            https: addresses.https,
+            workers: match &self.workers {
+                Some(text) => reader.count("--workers", text),
+                None => workers(),
+            },
+            trusted_proxies: reader.networks("--trusted-proxies", &self.trusted_proxies),
+            proxy_protocol: self.proxy_protocol,
+            // Only the listeners know the port that the default names.
+            redirect_port: None,
+            // Endpoints in manifests may have loopback addresses.
+            external_loopback: true,
+            drain_delay: reader.time("--drain-delay", &self.drain_delay, Zero::Allowed),
+            drain_timeout: reader.time("--drain-timeout", &self.drain_timeout, Zero::Allowed),
+            limits,
+            timeouts,
+            upstream,
+        }
+    }
+}
+
+impl LaterFlags {
+    /// Checks the values, and says which were given.
+    fn read(&self, reader: &mut Reader) -> Vec<&'static str> {
+        let Self {
+            plugin_max_time,
+            plugin_max_memory,
+            plugin_grants,
+            shared_plugin_namespaces,
+            publish_service,
+            publish_address,
+        } = self;
+        let time = reader.time("--plugin-max-time", plugin_max_time, Zero::Refused);
+        let memory: u64 = reader.size("--plugin-max-memory", plugin_max_memory, Zero::Refused);
+        for grant in plugin_grants
+            .iter()
+            .filter(|grant| !GRANTS.contains(&grant.as_str()))
+        {
+            reader.mistake(
+                "--plugin-grants",
+                grant,
+                "is no grant",
+                &format!("write of {}", GRANTS.join(", ")),
+            );
+        }
+        reader.names("--shared-plugin-namespaces", shared_plugin_namespaces);
+        reader.names("--publish-address", publish_address);
+        if let Some(text) = publish_service {
+            reader.object("--publish-service", text);
+        }
+        let given = [
+            (
+                "--plugin-max-time",
+                time.as_secs() != 1 || time.subsec_nanos() != 0,
+            ),
+            ("--plugin-max-memory", memory != 64 << 20),
+            ("--plugin-grants", !plugin_grants.is_empty()),
+            (
+                "--shared-plugin-namespaces",
+                !shared_plugin_namespaces.is_empty(),
+            ),
+            ("--publish-service", publish_service.is_some()),
+            ("--publish-address", !publish_address.is_empty()),
+        ];
+        given
+            .into_iter()
+            .filter(|(_, given)| *given)
+            .map(|(flag, _)| flag)
+            .collect()
+    }
+}
+
+/// The cores that this process may use. The standard library knows CPU affinity and the limits of
+/// both versions of cgroups, rounds them down, and never says less than 1.
+fn workers() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn log_filter(level: Option<&str>, reader: &mut Reader) -> EnvFilter {
+    let Some(text) = level else {
+        return EnvFilter::builder()
+            .with_default_directive(LevelFilter::INFO.into())
+            .from_env_lossy();
+    };
+    // Alone, a word that is no level would name a target, and silence all others.
+    let levels = text.split(',').filter(|part| !part.contains('='));
+    let known = levels
+        .map(str::parse::<LevelFilter>)
+        .all(|level| level.is_ok());
+    EnvFilter::try_new(text).ok().filter(|_| known).unwrap_or_else(|| {
+        let hint = "write off, error, warn, info, debug or trace, or targets with levels: info,hyper=debug";
+        reader.mistake("--log-level", text, "is no level", hint);
+        EnvFilter::new("info")
+    })
+}
+
+/// The grants that a plugin can be given.
+const GRANTS: [&str; 6] = [
+    "backends",
+    "http",
+    "keyValue",
+    "metrics",
+    "random",
+    "rateLimit",
+];
