@@ -1,0 +1,81 @@
+//! The program under test: where it is, and running it to its end.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use crate::within;
+
+/// What the program did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its exit code.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+/// Runs the program with these arguments to its end.
+pub async fn portcullis(arguments: &[&str]) -> Outcome {
+    let mut command = tokio::process::Command::from(command());
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = within("the program to end", command.output())
+        .await
+        .expect("the program starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = output.status.code().unwrap_or(-1);
+    Outcome {
+        code,
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
+}
+
+/// The program, not yet started.
+pub(crate) fn command() -> Command {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    Command::new(BINARY.get_or_init(find))
+}
+
+/// The program that `PORTCULLIS_BIN` names, else the one built as these tests were.
+fn find() -> PathBuf {
+    if let Some(path) = std::env::var_os("PORTCULLIS_BIN") {
+        return path.into();
+    }
+    let own = std::env::current_exe().expect("the path of this test");
+    // target/PROFILE/deps/it-HASH
+    let profile = own.ancestors().nth(2).expect("a folder of the profile");
+    let target = profile.parent().expect("a target folder");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args([
+        "build",
+        "--quiet",
+        "--package",
+        "portcullis",
+        "--bin",
+        "portcullis",
+        "--target-dir",
+    ]);
+    cargo
+        .arg(target)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
+    match profile.file_name().and_then(|name| name.to_str()) {
+        Some("debug") => {}
+        Some(name) => drop(cargo.args(["--profile", name])),
+        None => panic!("no profile in {}", own.display()),
+    }
+    let output = cargo.output().expect("cargo starts");
+    assert!(
+        output.status.success(),
+        "cargo build failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    profile.join("portcullis")
+}

@@ -1,0 +1,327 @@
+//! The running gateway.
+
+mod process;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    Answer, Connection, Frames, Handshake, Http2, Object, Request, TlsOptions, Upstream, endpoint,
+    get, service, slice, until,
+};
+use process::Process;
+
+/// A gateway in the making: its manifests and flags.
+#[derive(Default)]
+pub struct GatewayBuilder {
+    files: Vec<(String, String)>,
+    flags: Vec<String>,
+}
+
+/// A gateway with one worker and no manifests.
+pub fn gateway() -> GatewayBuilder {
+    GatewayBuilder::default()
+}
+
+impl GatewayBuilder {
+    /// Adds an object, in a file of its own.
+    pub fn manifest(self, object: impl Into<Object>) -> Self {
+        let object = object.into();
+        self.file(&object.file(), &object.0.to_string())
+    }
+
+    /// Adds a Service with one port named `http`, and these backends as its endpoints.
+    pub fn service(self, name: &str, port: u16, backends: &[&Upstream]) -> Self {
+        let addresses: Vec<_> = backends.iter().map(|up| up.address()).collect();
+        self.service_at(name, port, &addresses)
+    }
+
+    /// Adds a Service with one port named `http`, and endpoints at these addresses.
+    pub fn service_at(self, name: &str, port: u16, addresses: &[SocketAddr]) -> Self {
+        let service = service(name, &[("http", port)]);
+        self.manifest(service)
+            .file(&slices_file(name), &slices(name, addresses))
+    }
+
+    /// Adds a file as it is.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.into(), text.into()));
+        self
+    }
+
+    /// Adds a flag with its value.
+    pub fn flag(mut self, name: &str, value: &str) -> Self {
+        self.flags.push(format!("{name}={value}"));
+        self
+    }
+
+    /// Adds a flag without a value.
+    pub fn switch(mut self, name: &str) -> Self {
+        self.flags.push(name.into());
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(self) -> Gateway {
+        let gateway = self.launch().await;
+        until("the gateway is ready", async || {
+            gateway.admin_get("/readyz").await.status == 200
+        })
+        .await;
+        gateway
+    }
+
+    /// Starts it and waits until its sockets are open.
+    pub async fn launch(self) -> Gateway {
+        let folder = TempDir::new().expect("a temporary folder");
+        for (name, text) in &self.files {
+            write(&folder.path().join(name), text);
+        }
+        let mut arguments: Vec<String> = ["run", "--manifests"].map(str::to_owned).to_vec();
+        arguments.push(folder.path().display().to_string());
+        let given = |name: &str| {
+            self.flags
+                .iter()
+                .any(|flag| flag.split('=').next() == Some(name))
+        };
+        let listeners = [
+            "--http=127.0.0.1:0",
+            "--https=127.0.0.1:0",
+            "--admin=127.0.0.1:0",
+            "--workers=1",
+        ];
+        let defaults = listeners
+            .iter()
+            .filter(|flag| !flag.split('=').next().is_some_and(given));
+        arguments.extend(defaults.map(|flag| (*flag).to_owned()));
+        arguments.extend(self.flags.iter().cloned());
+        let process = Process::start(&arguments);
+        let http = process.listener("http").await;
+        let https = process.listener("https").await;
+        let admin = process.listener("admin").await;
+        Gateway {
+            http,
+            https,
+            admin,
+            process,
+            folder,
+        }
+    }
+}
+
+/// A running gateway; it is killed with this value.
+pub struct Gateway {
+    http: SocketAddr,
+    https: SocketAddr,
+    admin: SocketAddr,
+    process: Process,
+    folder: TempDir,
+}
+
+impl Gateway {
+    /// Where it listens for HTTP.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where it listens for HTTPS.
+    pub fn https(&self) -> SocketAddr {
+        self.https
+    }
+
+    /// Where its admin listener is.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Where the listener of this name is.
+    pub async fn listener(&self, name: &str) -> SocketAddr {
+        self.process.listener(name).await
+    }
+
+    /// The folder that it watches.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Gets a path of a host over a connection of its own.
+    pub async fn get(&self, host: &str, path: &str) -> Answer {
+        self.send(&get(path).host(host)).await
+    }
+
+    /// Sends a request over a connection of its own.
+    pub async fn send(&self, request: &Request) -> Answer {
+        self.connect().await.ask(request).await
+    }
+
+    /// Gets a path of a host over TLS, on a connection of its own.
+    pub async fn get_tls(&self, host: &str, path: &str) -> Answer {
+        self.tls(&TlsOptions::lenient(), host)
+            .await
+            .http1()
+            .ask(&get(path).host(host))
+            .await
+    }
+
+    /// A connection to the HTTP listener.
+    pub async fn connect(&self) -> Connection {
+        Connection::open(self.http).await
+    }
+
+    /// A connection to the HTTPS listener.
+    pub async fn tls(&self, options: &TlsOptions, name: &str) -> Handshake {
+        options
+            .connect(self.https, name)
+            .await
+            .expect("a handshake")
+    }
+
+    /// HTTP/2 with prior knowledge.
+    pub async fn http2(&self) -> Http2 {
+        Http2::open(self.http).await
+    }
+
+    /// HTTP/2 over TLS.
+    pub async fn http2_tls(&self, name: &str) -> Http2 {
+        let handshake = self.tls(&TlsOptions::lenient().alpn(&["h2"]), name).await;
+        assert_eq!(handshake.alpn().as_deref(), Some("h2"));
+        Http2::over(handshake.stream).await
+    }
+
+    /// HTTP/2 with prior knowledge, frame by frame.
+    pub async fn frames(&self) -> Frames {
+        Frames::open(self.http).await
+    }
+
+    /// Gets a path of the admin listener.
+    pub async fn admin_get(&self, path: &str) -> Answer {
+        Connection::open(self.admin)
+            .await
+            .ask(&get(path).host("localhost").header("Connection", "close"))
+            .await
+    }
+
+    /// The problems it tells of.
+    pub async fn problems(&self) -> Vec<Value> {
+        let answer = self.admin_get("/api/v1/problems").await.json();
+        answer["problems"]
+            .as_array()
+            .cloned()
+            .expect("a list of problems")
+    }
+
+    /// The routes it serves.
+    pub async fn routes(&self) -> Vec<Value> {
+        let answer = self.admin_get("/api/v1/routes").await.json();
+        answer["routes"]
+            .as_array()
+            .cloned()
+            .expect("a list of routes")
+    }
+
+    /// Adds or changes an object, in a file of its own.
+    pub fn apply(&self, object: impl Into<Object>) {
+        let object = object.into();
+        self.write(&object.file(), &object.0.to_string());
+    }
+
+    /// Deletes an object.
+    pub fn delete(&self, object: impl Into<Object>) {
+        self.remove(&object.into().file());
+    }
+
+    /// Sets the endpoints of a Service that was added with one port named `http`.
+    pub fn endpoints(&self, service: &str, addresses: &[SocketAddr]) {
+        self.write(&slices_file(service), &slices(service, addresses));
+    }
+
+    /// Writes a file whole: nobody sees a half of it.
+    pub fn write(&self, name: &str, text: &str) {
+        write(&self.folder.path().join(name), text);
+    }
+
+    /// Removes a file.
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_file(self.folder.path().join(name)).expect("a file to remove");
+    }
+
+    /// Waits until a path of a host answers with this status.
+    pub async fn until_status(&self, host: &str, path: &str, status: u16) {
+        let what = format!("{host}{path} answers {status}");
+        until(&what, async || self.get(host, path).await.status == status).await;
+    }
+
+    /// Waits until a problem says all of these.
+    pub async fn until_problem(&self, words: &[&str]) -> Value {
+        let mut found = None;
+        until(&format!("a problem says {words:?}"), async || {
+            let all = self.problems().await;
+            found = all
+                .into_iter()
+                .find(|p| words.iter().all(|word| p.to_string().contains(word)));
+            found.is_some()
+        })
+        .await;
+        found.expect("a problem")
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> Vec<String> {
+        self.process.log()
+    }
+
+    /// Sends it a signal: `TERM`, `INT`.
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
+    /// Waits for its end; its exit code.
+    pub async fn exited(&mut self) -> Option<i32> {
+        self.process.exited().await
+    }
+
+    /// Its resident memory in bytes.
+    pub fn resident(&self) -> u64 {
+        self.process.resident()
+    }
+}
+
+fn write(path: &std::path::Path, text: &str) {
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .expect("a file name");
+    let parent = path.parent().expect("a folder");
+    std::fs::create_dir_all(parent).expect("a folder");
+    let hidden = parent.join(format!(".{name}.new"));
+    std::fs::write(&hidden, text).expect("a writable folder");
+    std::fs::rename(&hidden, path).expect("a writable folder");
+}
+
+fn slices_file(service: &str) -> String {
+    format!("endpoints-{service}.yaml")
+}
+
+/// One slice an address, as all endpoints of a slice share its ports.
+fn slices(service: &str, addresses: &[SocketAddr]) -> String {
+    let ready = json!({"ready": true});
+    let slices = addresses.iter().enumerate().map(|(index, address)| {
+        let endpoints = [endpoint(*address, &ready)];
+        slice(
+            service,
+            &index.to_string(),
+            ("http", address.port()),
+            &endpoints,
+        )
+        .0
+        .to_string()
+    });
+    slices.collect::<Vec<_>>().join("\n---\n")
+}

@@ -1,0 +1,9 @@
+//! What a backend is sent, and what a client gets.
+
+mod bodies;
+mod fields;
+mod forwarded;
+mod grpc;
+mod messages;
+mod proxy_protocol;
+mod upgrades;

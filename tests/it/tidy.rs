@@ -1,0 +1,163 @@
+//! What the compiler cannot check: which room may know which, and how files begin and end.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+        .to_owned()
+}
+
+/// The names under `[dependencies]` of a package's manifest.
+fn dependencies(folder: &str) -> BTreeSet<String> {
+    let manifest =
+        std::fs::read_to_string(root().join(folder).join("Cargo.toml")).expect("a manifest");
+    let lines = manifest
+        .lines()
+        .skip_while(|line| line.trim() != "[dependencies]")
+        .skip(1);
+    let lines = lines.take_while(|line| !line.starts_with('['));
+    let names = lines.filter_map(|line| line.split(['.', '=', ' ']).next());
+    names
+        .filter(|name| !name.is_empty() && !name.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            all.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push(path);
+        }
+    }
+    all.sort();
+    all
+}
+
+fn is_test(path: &Path) -> bool {
+    let within = path.strip_prefix(root()).expect("a path of the workspace");
+    within.components().any(|part| {
+        let part = Path::new(part.as_os_str())
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
+        part == "tests" || part.ends_with("_tests")
+    })
+}
+
+#[test]
+fn rooms_know_only_what_they_may() {
+    let ours = ["route", "ingress", "proxy", "wasm", "portcullis", "sdk"];
+    let allowed = [
+        ("gateway/route", &[][..]),
+        ("gateway/ingress", &["route"]),
+        ("gateway/proxy", &["route"]),
+        ("gateway/wasm", &["proxy", "route"]),
+        ("gateway", &["ingress", "proxy", "route", "wasm"]),
+    ];
+    for (folder, allowed) in allowed {
+        let known: Vec<String> = dependencies(folder)
+            .into_iter()
+            .filter(|name| ours.contains(&name.as_str()))
+            .collect();
+        let forbidden: Vec<_> = known
+            .iter()
+            .filter(|name| !allowed.contains(&name.as_str()))
+            .collect();
+        assert!(forbidden.is_empty(), "{folder} knows {forbidden:?}");
+    }
+}
+
+#[test]
+fn big_libraries_live_in_one_room_each() {
+    let homes = [
+        ("k8s-openapi", &["gateway/ingress"][..]),
+        ("kube", &["gateway/ingress"]),
+        ("wasmtime", &["gateway/wasm"]),
+        ("tokio-rustls", &["gateway/proxy"]),
+    ];
+    for (library, homes) in homes {
+        for folder in [
+            "gateway",
+            "gateway/route",
+            "gateway/ingress",
+            "gateway/proxy",
+            "gateway/wasm",
+        ] {
+            let known = dependencies(folder).contains(library);
+            assert!(
+                !known || homes.contains(&folder),
+                "{folder} knows {library}"
+            );
+        }
+    }
+    let pure = dependencies("gateway/route");
+    for library in ["tokio", "hyper", "rustls", "arc-swap", "tracing", "socket2"] {
+        assert!(!pure.contains(library), "route knows {library}");
+    }
+}
+
+#[test]
+fn every_file_begins_with_what_it_is_for() {
+    for folder in ["gateway", "sdk", "tests"] {
+        for path in sources(&root().join(folder)) {
+            let text = std::fs::read_to_string(&path).expect("a source file");
+            assert!(text.starts_with("//! "), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_stay_short() {
+    for folder in ["gateway", "sdk", "tests/harness"] {
+        for path in sources(&root().join(folder)) {
+            if folder != "tests/harness" && is_test(&path) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("a source file");
+            // A small test module may stand at the end of its file.
+            let lines = text
+                .lines()
+                .take_while(|line| *line != "mod tests {")
+                .count();
+            assert!(lines <= 350, "{} has {lines} lines", path.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_to_do_without_a_number() {
+    let (todo, fixme) = (["TO", "DO"].concat(), ["FIX", "ME"].concat());
+    for folder in ["gateway", "sdk", "tests"] {
+        for path in sources(&root().join(folder)) {
+            let text = std::fs::read_to_string(&path).expect("a source file");
+            for (number, line) in text.lines().enumerate() {
+                let open = line.contains(&fixme)
+                    || (line.contains(&todo) && !line.contains(&format!("{todo}(#")));
+                assert!(!open, "{}:{}", path.display(), number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_test_is_skipped_or_expected_to_panic() {
+    let marks = ["ignore", "should_panic"].map(|mark| format!("#[{mark}"));
+    for folder in ["gateway", "sdk", "tests"] {
+        for path in sources(&root().join(folder)) {
+            let text = std::fs::read_to_string(&path).expect("a source file");
+            for mark in &marks {
+                let found = text.lines().any(|line| line.trim_start().starts_with(mark));
+                assert!(!found, "{} has {mark}]", path.display());
+            }
+        }
+    }
+}
