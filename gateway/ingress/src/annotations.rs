@@ -339,6 +339,3 @@ const CANARY: &str = "nginx.ingress.kubernetes.io/canary";
 const BOOL: &str = "write \"true\" or \"false\"";
 const DURATION: &str = "write a number with its unit: 500ms, 30s, 5m or 1h";
 const SECONDS: &str = "write whole seconds without a unit, as in \"60\"";
-
-#[cfg(test)]
-mod tests;

@@ -3,35 +3,36 @@
 //! What cannot be read or parsed keeps what it held before, and an object that the API server would
 //! refuse keeps its previous version, until its file or document is deleted.
 
+mod load;
 mod scan;
 mod watch;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    hash::{DefaultHasher, Hasher},
-    io::{self, Read},
+    ffi::OsStr,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
     time::{Duration, SystemTime},
 };
 
 use crate::{
-    manifest::{self, Contents, Key},
+    manifest::Key,
     objects::{Object, Objects},
     problem::{Problem, Severity},
 };
+use load::{Loaded, load, parallel};
 use scan::{Scan, Seen, Stamp};
 
 pub use watch::Watch;
 
-/// Folders and files of manifests. Files of the same path order always count the same.
+/// Folders and files of manifests.
 #[derive(Debug)]
 pub struct Folder {
     paths: Vec<PathBuf>,
-    files: BTreeMap<Arc<Path>, File>,
+    files: BTreeMap<Arc<OsStr>, File>,
     /// The files that hold each object, in path order; the first counts.
-    owners: HashMap<Key, Vec<Arc<Path>>>,
+    owners: HashMap<Key, Vec<Arc<OsStr>>>,
     /// Objects that several files hold.
     shared: BTreeSet<Key>,
 }
@@ -62,16 +63,6 @@ struct File {
     hash: u64,
     held: BTreeMap<Key, Object>,
     problems: Vec<Problem>,
-}
-
-/// The new text of a file, or why there is none.
-struct Loaded {
-    path: Arc<Path>,
-    stamp: Stamp,
-    read: SystemTime,
-    hash: u64,
-    /// `None` if the text is what it was.
-    contents: Option<Contents>,
 }
 
 impl Folder {
@@ -132,7 +123,7 @@ impl Folder {
         let gone = self
             .files
             .keys()
-            .filter(|path| !scan.files.contains_key(*path) && !hidden(path));
+            .filter(|path| !scan.files.contains_key(*path) && !hidden(Path::new(path)));
         for path in gone.cloned().collect::<Vec<_>>() {
             if let Some(file) = self.files.remove(&path) {
                 self.disown(&path, file.held.keys());
@@ -171,7 +162,7 @@ impl Folder {
         problems
     }
 
-    fn changed(&self, path: &Path, seen: &Seen) -> bool {
+    fn changed(&self, path: &OsStr, seen: &Seen) -> bool {
         // A file that was read right after it was written may have been written again since, without
         // its times telling.
         self.files
@@ -271,7 +262,7 @@ impl Folder {
         self.files.get(owner)?.held.get(key).cloned()
     }
 
-    fn disown<'a>(&mut self, path: &Arc<Path>, keys: impl Iterator<Item = &'a Key>) {
+    fn disown<'a>(&mut self, path: &Arc<OsStr>, keys: impl Iterator<Item = &'a Key>) {
         for key in keys {
             let Some(owners) = self.owners.get_mut(key) else {
                 continue;
@@ -309,7 +300,11 @@ impl Folder {
         let file = path.to_string_lossy();
         let mut problem =
             Problem::of_document(&file, 1, message, "make it readable, or take it away");
-        if self.files.keys().any(|known| known.starts_with(path)) {
+        if self
+            .files
+            .keys()
+            .any(|known| Path::new(known).starts_with(path))
+        {
             mark_last_good(std::slice::from_mut(&mut problem));
         }
         problem
@@ -327,82 +322,6 @@ fn mark_last_good(problems: &mut [Problem]) {
             .push_str(" (the last good state goes on serving)");
     }
 }
-
-/// Reads and parses a file; `None` if it is gone.
-fn load(path: &Arc<Path>, seen: &Seen, old: Option<&File>) -> Option<Loaded> {
-    let read = SystemTime::now();
-    let name: Arc<str> = path.to_string_lossy().into();
-    let mut bytes = contents_of(path);
-    // A file that is being rewritten is empty for a moment.
-    for _ in 0..3 {
-        if !bytes.as_ref().is_ok_and(Vec::is_empty) || old.is_none_or(|file| file.held.is_empty()) {
-            break;
-        }
-        thread::sleep(Duration::from_millis(4));
-        bytes = contents_of(path);
-    }
-    let mut hasher = DefaultHasher::new();
-    let contents = match bytes {
-        Ok(bytes) => {
-            hasher.write(&bytes);
-            let same = old.is_some_and(|file| file.hash == hasher.finish());
-            (!same).then(|| manifest::read(&name, &bytes, seen.format))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => {
-            hasher.write(b"unreadable");
-            let hint = "make it a readable text file of at most 16 MiB";
-            let message = format!("the file cannot be read: {error}");
-            let failures = vec![Problem::of_document(&name, 1, message, hint)];
-            Some(Contents {
-                failures,
-                ..Contents::default()
-            })
-        }
-    };
-    let (path, stamp, hash) = (path.clone(), seen.stamp, hasher.finish());
-    Some(Loaded {
-        path,
-        stamp,
-        read,
-        hash,
-        contents,
-    })
-}
-
-fn contents_of(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|size| size > MAX_FILE) {
-        return Err(io::Error::other("it is larger than 16 MiB"));
-    }
-    Ok(bytes)
-}
-
-/// Maps many items on several threads, few on this one.
-fn parallel<T: Sync, R: Send>(items: &[T], map: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(8);
-    if items.len() < 64 || threads == 1 {
-        return items.iter().map(map).collect();
-    }
-    let map = &map;
-    thread::scope(|scope| {
-        let parts: Vec<_> = items
-            .chunks(items.len().div_ceil(threads))
-            .map(|part| scope.spawn(move || part.iter().map(map).collect::<Vec<R>>()))
-            .collect();
-        parts
-            .into_iter()
-            .flat_map(|part| part.join().unwrap_or_default())
-            .collect()
-    })
-}
-
-const MAX_FILE: u64 = 16 << 20;
 
 /// How coarse the times of a file system may be.
 const RACY: Duration = Duration::from_secs(2);

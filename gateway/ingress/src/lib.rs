@@ -21,3 +21,6 @@ pub use folder::{Folder, SourceError, Watch};
 pub use objects::{CertificateFacts, Inspect, Kind, Object, Objects};
 pub use problem::{Problem, Severity};
 pub use translate::{Mode, Options, translate};
+
+#[cfg(test)]
+mod fixture;

@@ -1,22 +1,24 @@
 //! The last known objects, by kind, namespace and name.
 
 pub(crate) mod model;
+mod object;
+mod slice;
+mod store;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use k8s_openapi::api::{
-    core::v1::{Endpoints, Secret as ApiSecret, Service as ApiService},
-    discovery::v1::EndpointSlice,
-    networking::v1::{Ingress as ApiIngress, IngressClass as ApiClass},
-};
 use route::Certificate;
 
-use model::{Class, Ingress, Secret, Service, Slice};
-
 use crate::problem::Subject;
+use model::{Class, Ingress, Secret, Service, Slice};
+use object::Stored;
+use store::Store;
+
+pub(crate) use object::Build;
+pub use object::{Kind, Object};
 
 /// What a certificate says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,109 +33,6 @@ pub struct CertificateFacts {
 
 /// Looks at a chain and its key, both PEM: the code that serves certificates decides what is usable.
 pub type Inspect = fn(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertificateFacts, String>;
-
-/// The kinds of objects that count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// `networking.k8s.io/v1 IngressClass`
-    IngressClass,
-    /// `networking.k8s.io/v1 Ingress`
-    Ingress,
-    /// `v1 Service`
-    Service,
-    /// `discovery.k8s.io/v1 EndpointSlice`
-    EndpointSlice,
-    /// `v1 Endpoints`, which count for Services without an EndpointSlice.
-    Endpoints,
-    /// `v1 Secret`
-    Secret,
-}
-
-impl Kind {
-    /// Its name in the API.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::IngressClass => "IngressClass",
-            Self::Ingress => "Ingress",
-            Self::Service => "Service",
-            Self::EndpointSlice => "EndpointSlice",
-            Self::Endpoints => "Endpoints",
-            Self::Secret => "Secret",
-        }
-    }
-}
-
-/// An object to be applied; made from the Kubernetes types.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Object(pub(crate) Stored);
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Stored {
-    Class(Arc<Class>),
-    Ingress(Arc<Ingress>),
-    Service(Arc<Service>),
-    Slice(Arc<Slice>),
-    Endpoints(Subject, Arc<Vec<Slice>>),
-    Secret(Arc<Secret>),
-}
-
-impl Object {
-    /// What kind it is.
-    pub fn kind(&self) -> Kind {
-        match &self.0 {
-            Stored::Class(_) => Kind::IngressClass,
-            Stored::Ingress(_) => Kind::Ingress,
-            Stored::Service(_) => Kind::Service,
-            Stored::Slice(_) => Kind::EndpointSlice,
-            Stored::Endpoints(..) => Kind::Endpoints,
-            Stored::Secret(_) => Kind::Secret,
-        }
-    }
-
-    pub(crate) fn subject(&self) -> &Subject {
-        match &self.0 {
-            Stored::Class(class) => &class.subject,
-            Stored::Ingress(ingress) => &ingress.subject,
-            Stored::Service(service) => &service.subject,
-            Stored::Slice(slice) => &slice.subject,
-            Stored::Endpoints(subject, _) => subject,
-            Stored::Secret(secret) => &secret.subject,
-        }
-    }
-}
-
-macro_rules! object_from {
-    ($($api:ty => $make:expr),* $(,)?) => {
-        $(impl From<$api> for Object {
-            fn from(object: $api) -> Self {
-                Self::build(object, None)
-            }
-        }
-        impl Build<$api> for Object {
-            fn build(object: $api, source: Option<Arc<crate::problem::Source>>) -> Self {
-                let make: fn($api, Option<Arc<crate::problem::Source>>) -> Stored = $make;
-                Self(make(object, source))
-            }
-        })*
-    };
-}
-
-/// Makes an object that remembers where it was read.
-pub(crate) trait Build<T> {
-    fn build(object: T, source: Option<Arc<crate::problem::Source>>) -> Self;
-}
-
-object_from! {
-    ApiClass => |object, source| Stored::Class(Arc::new(Class::build(object, source))),
-    ApiIngress => |object, source| Stored::Ingress(Arc::new(Ingress::build(object, source))),
-    ApiService => |object, source| Stored::Service(Arc::new(Service::build(object, source))),
-    EndpointSlice => |object, source| Stored::Slice(Arc::new(Slice::build(object, source))),
-    Endpoints => |object, source| {
-        let subject = model::subject("Endpoints", &object.metadata, source.clone());
-        Stored::Endpoints(subject, Arc::new(Slice::build_all(object, source)))
-    },
-    ApiSecret => |object, source| Stored::Secret(Arc::new(Secret::build(object, source))),
-}
 
 /// The last known objects.
 #[derive(Clone, Debug)]
@@ -351,71 +250,6 @@ impl Objects {
             }
             kept
         });
-    }
-}
-
-/// Objects by namespace and name.
-#[derive(Clone, Debug)]
-pub(crate) struct Store<T>(HashMap<String, HashMap<String, T>>);
-
-impl<T> Default for Store<T> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
-
-impl<T> Store<T> {
-    pub(crate) fn find(&self, namespace: &str, name: &str) -> Option<&T> {
-        self.0.get(namespace)?.get(name)
-    }
-
-    fn find_mut(&mut self, namespace: &str, name: &str) -> Option<&mut T> {
-        self.0.get_mut(namespace)?.get_mut(name)
-    }
-
-    fn entry(&mut self, namespace: &str, name: String) -> &mut T
-    where
-        T: Default,
-    {
-        self.0
-            .entry(namespace.to_owned())
-            .or_default()
-            .entry(name)
-            .or_default()
-    }
-
-    fn insert(&mut self, namespace: &str, name: String, value: T) {
-        match self.0.get_mut(namespace) {
-            Some(names) => drop(names.insert(name, value)),
-            None => drop(
-                self.0
-                    .insert(namespace.to_owned(), HashMap::from([(name, value)])),
-            ),
-        }
-    }
-
-    fn remove(&mut self, namespace: &str, name: &str) -> Option<T> {
-        let names = self.0.get_mut(namespace)?;
-        let value = names.remove(name);
-        if names.is_empty() {
-            self.0.remove(namespace);
-        }
-        value
-    }
-
-    fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = &T> {
-        self.0.get(namespace).into_iter().flat_map(HashMap::values)
-    }
-
-    /// All values, in no order.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
-        self.0.values().flat_map(HashMap::values)
-    }
-
-    fn names(&self) -> impl Iterator<Item = (String, String)> {
-        self.0
-            .iter()
-            .flat_map(|(ns, names)| names.keys().map(|name| (ns.clone(), name.clone())))
     }
 }
 

@@ -5,6 +5,9 @@
 mod backend;
 mod certificate;
 mod class;
+mod endpoint;
+mod host;
+mod path;
 mod rule;
 
 use route::Config;

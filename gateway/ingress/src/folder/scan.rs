@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    ffi::OsStr,
     fs::Metadata,
     io,
     os::unix::fs::MetadataExt,
@@ -48,7 +49,7 @@ impl Stamp {
 /// All files in path order, and what could not be looked into, with the reason.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    pub(super) files: BTreeMap<Arc<Path>, Seen>,
+    pub(super) files: BTreeMap<Arc<OsStr>, Seen>,
     pub(super) failures: Vec<(PathBuf, String)>,
     /// Every folder that was looked into.
     pub(super) folders: Vec<PathBuf>,
@@ -117,7 +118,8 @@ impl Scan {
         let stamp = Stamp::of(meta);
         // One file under two names is still one.
         if self.visited.insert(stamp.identity) {
-            self.files.insert(path.into(), Seen { stamp, format });
+            self.files
+                .insert(path.as_os_str().into(), Seen { stamp, format });
         }
     }
 }

@@ -124,6 +124,3 @@ impl Check<'_> {
 }
 
 const MAX_ANNOTATIONS: usize = 256 * 1024;
-
-#[cfg(test)]
-mod tests;

@@ -1,39 +1,70 @@
 //! What a backend reference leads to: a Service's port and its endpoints.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    net::{IpAddr, SocketAddr},
+    collections::{BTreeMap, HashSet},
+    fmt,
+    net::IpAddr,
 };
 
-use route::{Backend, Cluster, ClusterId, Endpoint, Target};
+use route::{Backend, Cluster, ClusterId, Target};
 
 use crate::{
     objects::{
         Objects,
-        model::{BackendRef, Family, PortRef, Service, ServicePort, Slice, Transport},
+        model::{BackendRef, PortRef, Service, ServicePort, Transport},
     },
     problem::{Problem, Severity, Subject},
 };
 
-use super::{Mode, Options};
+use super::{
+    Mode, Options,
+    endpoint::{self, is_inside},
+};
 
 /// Finds backends, and gathers the clusters that they lead to.
 pub(super) struct Backends<'a> {
     objects: &'a Objects,
     options: &'a Options,
-    clusters: BTreeMap<ClusterId, Cluster>,
+    clusters: Vec<(ClusterId, Cluster)>,
+    /// Those that are there already, by the Service's place in memory: quicker than by name.
+    known: HashSet<(*const Service, u16)>,
+}
+
+/// Where a backend or path stands in an Ingress.
+#[derive(Clone, Copy)]
+pub(super) enum Spot {
+    Default,
+    Path { rule: usize, path: usize },
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("spec.defaultBackend"),
+            Self::Path { rule, path } => write!(f, "spec.rules[{rule}].http.paths[{path}]"),
+        }
+    }
 }
 
 /// Where a reference stands, for its problems.
 pub(super) struct Place<'p> {
     pub(super) subject: &'p Subject,
-    pub(super) field: &'p str,
+    pub(super) spot: Spot,
     pub(super) problems: &'p mut Vec<Problem>,
 }
 
 impl Place<'_> {
-    fn report(&mut self, severity: Severity, field: &str, message: String, hint: String) {
-        let field = format!("{}{field}", self.field);
+    pub(super) fn report(
+        &mut self,
+        severity: Severity,
+        field: &str,
+        message: String,
+        hint: String,
+    ) {
+        let field = match self.spot {
+            Spot::Default => format!("{}{field}", self.spot),
+            Spot::Path { .. } => format!("{}.backend{field}", self.spot),
+        };
         self.problems
             .push(self.subject.problem(severity, &field, message, hint));
     }
@@ -44,13 +75,14 @@ impl<'a> Backends<'a> {
         Self {
             objects,
             options,
-            clusters: BTreeMap::new(),
+            clusters: Vec::new(),
+            known: HashSet::new(),
         }
     }
 
     /// The clusters of all backends that were found.
     pub(super) fn into_clusters(self) -> BTreeMap<ClusterId, Cluster> {
-        self.clusters
+        self.clusters.into_iter().collect()
     }
 
     /// Follows a reference.
@@ -113,9 +145,12 @@ impl<'a> Backends<'a> {
             return no_port(service, port, place);
         };
         let id = id(service, port.number);
-        if !self.clusters.contains_key(&id) {
-            let cluster = self.cluster(service, port, place);
-            self.clusters.insert(id.clone(), cluster);
+        if self
+            .known
+            .insert((std::ptr::from_ref(service.as_ref()), port.number))
+        {
+            let cluster = endpoint::cluster(self.objects, self.options, (service, port), place);
+            self.clusters.push((id.clone(), cluster));
         }
         Target::Cluster(id)
     }
@@ -158,108 +193,16 @@ impl<'a> Backends<'a> {
         };
         let id = id(service, number);
         let external = Some((name.to_owned(), number));
-        self.clusters.entry(id.clone()).or_insert_with(|| Cluster {
-            endpoints: Vec::new(),
-            external,
-        });
+        if self.known.insert((service, number)) {
+            self.clusters.push((
+                id.clone(),
+                Cluster {
+                    endpoints: Vec::new(),
+                    external,
+                },
+            ));
+        }
         Target::Cluster(id)
-    }
-
-    /// The endpoints of a port: those of the Service's first family first, each address once.
-    fn cluster(&self, service: &Service, port: &ServicePort, place: &mut Place<'_>) -> Cluster {
-        let Subject {
-            namespace, name, ..
-        } = &service.subject;
-        let slices = self.objects.slices(namespace, name);
-        let mut endpoints: Vec<Endpoint> = Vec::new();
-        let mut places: HashMap<SocketAddr, usize> = HashMap::new();
-        for slice in &slices {
-            if slice.family == Family::Fqdn {
-                let message = "endpoints by name are ignored";
-                let hint = "write addressType: IPv4 or IPv6, with addresses";
-                place.problems.push(slice.subject.problem(
-                    Severity::Note,
-                    "addressType",
-                    message,
-                    hint,
-                ));
-                continue;
-            }
-            let Some(number) = slice_port(slice, port) else {
-                continue;
-            };
-            for endpoint in &slice.endpoints {
-                if self.options.mode == Mode::Cluster && is_inside(endpoint.address) {
-                    let message = format!(
-                        "the endpoint {} is the gateway's own or its node's",
-                        endpoint.address
-                    );
-                    let hint = "write an address that is not loopback or link-local";
-                    place.problems.push(slice.subject.problem(
-                        Severity::Error,
-                        "endpoints",
-                        message,
-                        hint,
-                    ));
-                    continue;
-                }
-                let address = SocketAddr::new(endpoint.address, number);
-                let new = Endpoint {
-                    address,
-                    state: endpoint.state,
-                    uid: endpoint.uid.clone(),
-                };
-                match places.get(&address).and_then(|at| endpoints.get_mut(*at)) {
-                    Some(old) if new.state < old.state => *old = new,
-                    Some(_) => {}
-                    None => {
-                        places.insert(address, endpoints.len());
-                        endpoints.push(new);
-                    }
-                }
-            }
-        }
-        endpoints.sort_by_key(|e| e.address.is_ipv6() != (service.first_family == Family::V6));
-        if endpoints.is_empty() {
-            self.report_empty(&slices, service, port, place);
-        }
-        Cluster {
-            endpoints,
-            external: None,
-        }
-    }
-
-    fn report_empty(
-        &self,
-        slices: &[&Slice],
-        service: &Service,
-        port: &ServicePort,
-        place: &mut Place<'_>,
-    ) {
-        let subject = &service.subject;
-        let (message, hint) = if slices.is_empty() {
-            let label = format!("kubernetes.io/service-name: {}", subject.name);
-            (
-                format!("the {subject} has no EndpointSlice; requests get 503"),
-                format!("write one with the label {label}"),
-            )
-        } else {
-            let wanted = match port.name.as_str() {
-                "" => "a port without a name".to_owned(),
-                name => format!("a port named {name}"),
-            };
-            (
-                format!(
-                    "the {subject} has no endpoint that is ready and has {wanted}; requests get 503"
-                ),
-                "give its EndpointSlices one".to_owned(),
-            )
-        };
-        let severity = match self.options.mode {
-            Mode::Manifests => Severity::Warning,
-            Mode::Check | Mode::Cluster => Severity::Note,
-        };
-        place.report(severity, ".service", message, hint);
     }
 }
 
@@ -322,30 +265,8 @@ fn no_port(service: &Service, port: &PortRef, place: &mut Place<'_>) -> Target {
     Target::NoPort
 }
 
-/// The number of a Service's port in one of its slices. A slice without ports is a headless Service's:
-/// its endpoints listen on the target port.
-fn slice_port(slice: &Slice, port: &ServicePort) -> Option<u16> {
-    if slice.ports.is_empty() {
-        return port.target;
-    }
-    let own = slice
-        .ports
-        .iter()
-        .find(|p| p.transport == Transport::Tcp && p.name == port.name)?;
-    own.number.or(port.target)
-}
-
-/// Loopback and link-local addresses: in a cluster, an endpoint there would lead into the gateway's
-/// own pod or to its node's metadata service.
-fn is_inside(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified(),
-    }
-}
-
-impl std::fmt::Display for PortRef {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for PortRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => f.write_str(name),
             Self::Number(number) => write!(f, "{number}"),

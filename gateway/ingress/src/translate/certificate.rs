@@ -16,7 +16,7 @@ use crate::{
     problem::{Problem, Severity, Subject},
 };
 
-use super::{Options, Owned};
+use super::{Options, Owned, rule::wrong_host};
 
 /// What the `tls` sections lead to.
 pub(super) struct Selection {
@@ -84,9 +84,7 @@ impl<'a> Selector<'a, '_> {
                 Ok(HostPattern::Any) => continue,
                 Ok(host) => host,
                 Err(error) => {
-                    let message = format!("the host \"{host}\" {error}");
-                    self.problems
-                        .push(subject.problem(Severity::Error, &field, message, ""));
+                    self.problems.push(wrong_host(subject, &field, host, error));
                     continue;
                 }
             };
