@@ -53,11 +53,23 @@ fn main() -> ExitCode {
         Command::Explain(flags) => explain::command(flags),
     };
     outcome.unwrap_or_else(|error| {
-        complain(&format!("error: {error:#}"));
+        complain(&format!("error: {}", described(&error)));
         error
             .downcast_ref::<cli::Mistakes>()
             .map_or(FAILED, |_| UNUSABLE)
             .into()
+    })
+}
+
+/// An error with its causes, but for those that its text already has.
+fn described(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| {
+        let cause = cause.to_string();
+        match text.as_str() {
+            "" => cause,
+            known if known.contains(&cause) => text,
+            known => format!("{known}: {cause}"),
+        }
     })
 }
 

@@ -2,6 +2,8 @@
 //! and the end.
 
 use std::{
+    error::Error,
+    io,
     net::{SocketAddr, TcpListener},
     process::ExitCode,
     sync::Arc,
@@ -9,7 +11,7 @@ use std::{
 };
 
 use anyhow::Context;
-use proxy::{Gateway, Listeners};
+use proxy::{Gateway, Listeners, Settings};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
@@ -44,7 +46,7 @@ pub(crate) fn serve(arguments: Arguments, ready: impl FnOnce(Addresses)) -> Exit
     match Program::prepare(arguments).and_then(|program| program.run(ready)) {
         Ok(code) => code,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", crate::described(&error));
             FAILED.into()
         }
     }
@@ -75,12 +77,9 @@ impl Program {
             log: _,
             idle,
         } = arguments;
-        for flag in idle {
-            tracing::warn!("has no effect yet: {flag}");
-        }
         raise_open_files();
 
-        let listeners = Listeners::bind(&settings)?;
+        let listeners = bind_workers(&settings)?;
         let admin = bind("--admin", admin)?;
         let metrics = metrics
             .map(|address| bind("--metrics", address))
@@ -90,6 +89,9 @@ impl Program {
         tracing::info!(listener = "admin", address = %admin.1, "listening");
         if let Some((_, address)) = &metrics {
             tracing::info!(listener = "metrics", %address, "listening");
+        }
+        for flag in idle {
+            tracing::warn!("has no effect yet: {flag}");
         }
 
         let port = match redirect {
@@ -196,7 +198,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -220,9 +222,37 @@ fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<(TcpListener, SocketA
         let address = listener.local_addr()?;
         Ok((listener, address))
     });
-    bound.with_context(|| {
-        format!("cannot listen on {address}; stop what listens there, or write another address with {flag}")
+    bound.map_err(|cause| cannot_listen(flag, address, &cause))
+}
+
+fn bind_workers(settings: &Settings) -> anyhow::Result<Listeners> {
+    Listeners::bind(settings).map_err(|error| {
+        let address = error.address();
+        let flag = if address == settings.http {
+            "--http"
+        } else {
+            "--https"
+        };
+        match error.source().and_then(|cause| cause.downcast_ref()) {
+            Some(cause) => cannot_listen(flag, address, cause),
+            None => error.into(),
+        }
     })
+}
+
+/// Says what failed, why, and what to do.
+fn cannot_listen(flag: &str, address: SocketAddr, cause: &io::Error) -> anyhow::Error {
+    let kind = cause.kind();
+    let remedy = if kind == io::ErrorKind::AddrInUse {
+        "another program listens there: stop it, or write another address with"
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "ports below 1024 need the capability CAP_NET_BIND_SERVICE: grant it, or write another port with"
+    } else if kind == io::ErrorKind::AddrNotAvailable {
+        "this machine does not have that address: write one that it has with"
+    } else {
+        "write another address with"
+    };
+    anyhow::anyhow!("cannot listen on {address}: {cause}; {remedy} {flag}")
 }
 
 /// Raises the limit of open files as far as it goes: the usual 1,024 is soon spent on two sockets a

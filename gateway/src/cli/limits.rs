@@ -12,13 +12,13 @@ pub(crate) struct LimitFlags {
     /// TLS handshake and PROXY header, from accept: closed
     #[arg(long, value_name = "TIME", default_value = "10s")]
     handshake_timeout: String,
-    /// Head of a request, from its first byte: 408 or closed
+    /// Head of a request, from its first byte: closed
     #[arg(long, value_name = "TIME", default_value = "10s")]
     head_timeout: String,
     /// First byte of a connection, and next request of an idle HTTP/1.1 one: closed
     #[arg(long, value_name = "TIME", default_value = "60s")]
     client_idle_timeout: String,
-    /// Request body without progress: closed
+    /// Request body without progress: 408
     #[arg(long, value_name = "TIME", default_value = "30s")]
     body_stall_timeout: String,
     /// Client that takes no byte of a response: closed
