@@ -99,7 +99,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, address: Socket
         }
         Spoken::Http2 => {
             conn.set_framed(Framed::Http2);
-            let guard = Guard::open(stream, conn, limits, read);
+            let guard = Guard::http2(stream, conn, limits, read);
             http2(session, guard).await;
         }
     }

@@ -10,6 +10,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -18,11 +19,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::{
     chunks::Chunks,
+    frames::Frames,
     head::{Bounds, Head, HeadScanner, Scan},
 };
 use crate::{settings::Limits, stalls::Conn};
 
 mod chunks;
+mod frames;
 mod head;
 
 /// Why a request is refused before it is parsed.
@@ -45,7 +48,7 @@ pub(crate) enum Framing {
 /// A stream whose reader gets well-formed HTTP/1 only.
 pub(crate) struct Guard<S> {
     stream: S,
-    conn: std::sync::Arc<Conn>,
+    conn: Arc<Conn>,
     bounds: Bounds,
     state: State,
     scanner: HeadScanner,
@@ -56,6 +59,8 @@ pub(crate) struct Guard<S> {
     passed: BytesMut,
     /// Whether the stream ended.
     ended: bool,
+    /// The frames of HTTP/2, where that is spoken.
+    frames: Option<Frames>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,12 +83,7 @@ enum State {
 
 impl<S> Guard<S> {
     /// Guards HTTP/1; `read` was read from the stream before.
-    pub(crate) fn new(
-        stream: S,
-        conn: std::sync::Arc<Conn>,
-        limits: &Limits,
-        read: BytesMut,
-    ) -> Self {
+    pub(crate) fn new(stream: S, conn: Arc<Conn>, limits: &Limits, read: BytesMut) -> Self {
         let bounds = Bounds {
             size: limits.head_size,
             fields: limits.head_fields,
@@ -99,19 +99,18 @@ impl<S> Guard<S> {
             held: read,
             passed,
             ended: false,
+            frames: None,
         }
     }
 
-    /// Passes everything, `read` first.
-    pub(crate) fn open(
-        stream: S,
-        conn: std::sync::Arc<Conn>,
-        limits: &Limits,
-        read: BytesMut,
-    ) -> Self {
+    /// Follows HTTP/2, whose parser is strict by itself, and passes everything; `read` first.
+    pub(crate) fn http2(stream: S, conn: Arc<Conn>, limits: &Limits, read: BytesMut) -> Self {
         let mut guard = Self::new(stream, conn, limits, BytesMut::new());
         guard.state = State::Open;
         guard.passed = read;
+        let mut frames = Frames::new();
+        frames.pass(&guard.passed);
+        guard.frames = Some(frames);
         guard
     }
 
@@ -248,7 +247,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 return Poll::Ready(Ok(()));
             }
             match this.state {
-                State::Open => return Pin::new(&mut this.stream).poll_read(cx, buf),
+                State::Open => return this.read_open(cx, buf),
                 // For the refused, the end of the stream would make the parser drop the answer.
                 State::Waiting | State::Refused => return Poll::Pending,
                 State::Broken(refusal) => {
@@ -305,6 +304,22 @@ impl<S: AsyncRead + Unpin> Guard<S> {
                 self.held.extend_from_slice(read);
                 buf.set_filled(before);
             }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads what passes as it is.
+    fn read_open(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if let Some(frames) = &mut self.frames {
+            frames.pass(buf.filled().get(before..).unwrap_or_default());
+            if frames.in_head() {
+                self.conn.head_begun();
+            } else {
+                self.conn.head_done();
+            }
+            self.conn.idle_frames(frames.take_idle_frames());
         }
         Poll::Ready(Ok(()))
     }

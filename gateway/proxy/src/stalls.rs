@@ -35,6 +35,8 @@ pub(crate) struct Conn {
     untaken: AtomicU32,
     /// When a response body was last asked for a part.
     taken_at: AtomicU64,
+    /// HTTP/2 frames that ask for nothing, since the last sweep that forgot some.
+    idle_frames: AtomicU32,
     protocol: AtomicU8,
     refused: Mutex<Option<Refusal>>,
     upgrade: Mutex<Upgrade>,
@@ -87,6 +89,13 @@ impl Conn {
     pub(crate) fn head_done(&self) {
         if self.head_since.load(Relaxed) != 0 {
             self.head_since.store(0, Relaxed);
+        }
+    }
+
+    /// HTTP/2 frames came that ask for nothing: PING, SETTINGS, PRIORITY.
+    pub(crate) fn idle_frames(&self, count: u32) {
+        if count > 0 && self.idle_frames.fetch_add(count, Relaxed) + count > MAX_IDLE_FRAMES {
+            self.decide(Verdict::Cut);
         }
     }
 
@@ -214,6 +223,9 @@ impl Conn {
 
     /// What to do with this connection, if it stalls.
     fn judge(&self, now: u64, limits: &Timeouts, draining: Option<u64>) -> Option<Verdict> {
+        let frames = self.idle_frames.load(Relaxed);
+        self.idle_frames
+            .store(frames.saturating_sub(IDLE_FRAMES_A_SWEEP), Relaxed);
         let over = |since: u64, limit: Duration| since != 0 && passed(now, since) >= limit;
         let framed = self.protocol.load(Relaxed);
         if framed == Framed::Tunnel as u8 {
@@ -329,6 +341,9 @@ static COARSE: AtomicU64 = AtomicU64::new(0);
 pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 /// How long a connection that was asked to finish may still stay open without a request.
 const FINISHING: Duration = Duration::from_secs(3);
+/// A thousand at once, and a hundred a second for ever.
+const MAX_IDLE_FRAMES: u32 = 1000;
+const IDLE_FRAMES_A_SWEEP: u32 = 25;
 const DRAIN_IDLE: Duration = Duration::from_secs(1);
 
 const FINISH: u8 = 1;

@@ -48,7 +48,7 @@ pub(crate) struct Outgoing {
 enum Attempt {
     Answered(Box<Reply>),
     /// It may be sent to another endpoint.
-    Failed(Reason, Outgoing),
+    Failed(Reason, Box<Outgoing>),
     /// It may have been acted on, or is the client's fault.
     Over(Reason),
 }
@@ -77,7 +77,7 @@ pub(crate) async fn send(
         match attempt(worker, route, &endpoint, &key, request).await {
             Attempt::Answered(reply) => return Ok(reply),
             Attempt::Over(reason) => return Err(reason),
-            Attempt::Failed(reason, unsent) => (last, request) = (reason, unsent),
+            Attempt::Failed(reason, unsent) => (last, request) = (reason, *unsent),
         }
     }
     Err(last)
@@ -95,9 +95,8 @@ async fn attempt(
     let replayable =
         matches!(request.body, RequestBody::Empty) && request.head.method.is_idempotent();
     loop {
-        let (mut sender, pooled) = match obtain(worker, route, endpoint, key).await {
-            Ok(obtained) => obtained,
-            Err(_) => return Attempt::Failed(Reason::Connect, request),
+        let Ok((mut sender, pooled)) = obtain(worker, route, endpoint, key).await else {
+            return Attempt::Failed(Reason::Connect, Box::new(request));
         };
         let in_flight = endpoint.begin();
         let Outgoing { head, body, state } = request;
@@ -139,7 +138,7 @@ async fn attempt(
             },
         };
         if !pooled {
-            return Attempt::Failed(reason, request);
+            return Attempt::Failed(reason, Box::new(request));
         }
     }
 }

@@ -173,6 +173,3 @@ const NAME: usize = 18;
 /// More than any use of chunk extensions, less than it takes to stall anyone.
 const MAX_EXTENSION: u16 = 256;
 const MAX_TRAILERS: u16 = 16 * 1024;
-
-#[cfg(test)]
-mod tests;

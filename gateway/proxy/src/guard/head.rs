@@ -315,6 +315,3 @@ pub(super) fn is_field_byte(byte: u8) -> bool {
 
 /// The parser takes no longer target.
 const MAX_TARGET: usize = 65_000;
-
-#[cfg(test)]
-mod tests;
