@@ -42,7 +42,7 @@ pub(crate) enum Command {
 /// Flags of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunFlags {
-    /// Folder (or file) of Kubernetes YAML and JSON to serve and to watch; may be repeated
+    /// Folder of Kubernetes YAML and JSON to serve and to watch; may be repeated
     #[arg(long, value_name = "DIR")]
     pub(crate) manifests: Vec<PathBuf>,
     #[command(flatten)]
@@ -180,7 +180,7 @@ pub(crate) struct ExplainFlags {
     /// A field of the request; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
-    /// Folder (or file) of manifests to decide by, instead of asking a running gateway
+    /// Folder of manifests to decide by, instead of asking a running gateway
     #[arg(long, value_name = "DIR")]
     pub(crate) manifests: Vec<PathBuf>,
     /// Admin listener of the running gateway to ask

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use http::StatusCode;
-use ingress::{Folder, Mode, Options, Severity};
+use ingress::{Mode, Options, Severity};
 use proxy::{AccessLog, Ask, Explanation, Gateway, Settings};
 
 use crate::{
@@ -55,7 +55,7 @@ fn from_manifests(
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    let mut folder = Folder::open(manifests).map_err(|error| Mistakes::one(error.to_string()))?;
+    let mut folder = publish::open(manifests).map_err(|error| Mistakes::one(error.to_string()))?;
     let mut objects = publish::objects();
     let mut problems = folder.read(&mut objects);
     let (config, found) = ingress::translate(&objects, options);

@@ -82,3 +82,22 @@ fn say(line: &str) {
 fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || io::Error::other("the disk is full");
+        let error = Err::<(), _>(cause()).context("it failed").unwrap_err();
+        assert_eq!(described(&error), "it failed: the disk is full");
+        let error = Err::<(), _>(cause()).context("it failed: the disk is full; make room");
+        assert_eq!(
+            described(&error.unwrap_err()),
+            "it failed: the disk is full; make room"
+        );
+    }
+}

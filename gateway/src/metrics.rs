@@ -54,13 +54,6 @@ pub(crate) fn text(state: &State, dropped: Option<u64>) -> String {
         "How often the configuration was read.",
         state.reads.load(Ordering::Relaxed),
     );
-    single(
-        &mut out,
-        APPLIED,
-        "counter",
-        "How often it had changed.",
-        state.applied.load(Ordering::Relaxed),
-    );
     if let Some(dropped) = dropped {
         single(
             &mut out,
@@ -89,7 +82,6 @@ const BUILD: &str = "portcullis_build_info";
 const READY: &str = "portcullis_ready";
 const PROBLEMS: &str = "portcullis_problems";
 const READS: &str = "portcullis_config_reads_total";
-const APPLIED: &str = "portcullis_config_applied_total";
 const DROPPED: &str = "portcullis_access_log_dropped_total";
 const RESIDENT: &str = "process_resident_memory_bytes";
 const FILES: &str = "process_open_fds";

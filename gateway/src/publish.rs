@@ -2,14 +2,17 @@
 //! every change. A part that cannot be used is a problem; the rest is served.
 
 use std::{
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::SystemTime,
 };
 
-use ingress::{Folder, Objects, Options, Problem, Severity, SourceError, Watch};
+use anyhow::bail;
+use ingress::{Folder, Objects, Options, Problem, Severity, Watch};
 use proxy::{CertificateProblem, Gateway};
+use route::{Certificate, Config, HostPattern};
 
 use crate::state::State;
 
@@ -21,7 +24,15 @@ pub(crate) struct Publisher {
     options: Options,
     gateway: Arc<Gateway>,
     state: Arc<State>,
-    applied: Option<(route::Config, Vec<Problem>)>,
+    told: Told,
+}
+
+/// What the gateway said about certificates, which it does only when it reads them anew.
+#[derive(Default)]
+struct Told {
+    certificates: BTreeMap<HostPattern, Arc<Certificate>>,
+    default: Option<Arc<Certificate>>,
+    problems: Vec<Problem>,
 }
 
 impl Publisher {
@@ -31,8 +42,8 @@ impl Publisher {
         options: Options,
         gateway: Arc<Gateway>,
         state: Arc<State>,
-    ) -> Result<Self, SourceError> {
-        let folder = Folder::open(manifests)?;
+    ) -> anyhow::Result<Self> {
+        let folder = open(manifests)?;
         Ok(Self {
             watch: folder.watch()?,
             folder,
@@ -40,7 +51,7 @@ impl Publisher {
             options,
             gateway,
             state,
-            applied: None,
+            told: Told::default(),
         })
     }
 
@@ -82,35 +93,42 @@ impl Publisher {
         self.options.now = now();
         let (config, found) = ingress::translate(&self.objects, &self.options);
         problems.extend(found);
-        if self
-            .applied
-            .as_ref()
-            .is_none_or(|(applied, _)| *applied != config)
-        {
-            let mut told = self
-                .gateway
-                .publish(&config)
-                .into_iter()
-                .map(certificate_problem)
-                .collect();
-            // The gateway speaks of certificates only when it reads them anew.
-            if let Some((applied, before)) = self.applied.take()
-                && applied.certificates == config.certificates
-                && applied.default_certificate == config.default_certificate
-            {
-                told = ordered(before.into_iter().chain(told).collect());
-            }
-            self.applied = Some((config, told));
-            self.state.applied.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!("a new configuration is served");
-        }
-        problems.extend(
-            self.applied
-                .iter()
-                .flat_map(|(_, problems)| problems.clone()),
-        );
+        let said = self.gateway.publish(&config);
+        self.told.take(config, said);
+        problems.extend(self.told.problems.iter().cloned());
         ordered(problems)
     }
+}
+
+impl Told {
+    fn take(&mut self, config: Config, said: Vec<CertificateProblem>) {
+        let Config {
+            certificates,
+            default_certificate: default,
+            ..
+        } = config;
+        let mut problems: Vec<_> = said.into_iter().map(certificate_problem).collect();
+        if self.certificates == certificates && self.default == default {
+            problems.append(&mut self.problems);
+        }
+        *self = Self {
+            certificates,
+            default,
+            problems,
+        };
+    }
+}
+
+/// Opens folders of manifests. A file alone would be a trap: editors replace files.
+pub(crate) fn open(manifests: Vec<PathBuf>) -> anyhow::Result<Folder> {
+    let file = manifests.iter().find(|path| path.is_file());
+    if let Some(path) = file {
+        bail!(
+            "the manifests at {} are a file; write the folder that holds it",
+            path.display()
+        );
+    }
+    Ok(Folder::open(manifests)?)
 }
 
 /// The objects of nothing yet, with certificates read as the gateway reads them.

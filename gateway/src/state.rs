@@ -16,8 +16,6 @@ pub(crate) struct State {
     known: Mutex<Known>,
     /// Configurations that were read, whether or not they changed anything.
     pub(crate) reads: AtomicU64,
-    /// Configurations that were applied.
-    pub(crate) applied: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -161,4 +159,79 @@ fn resolve(problem: &Problem) {
 /// What a document without a name, or an object without a namespace, leaves out.
 fn some(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn at(line: usize, message: &str) -> Problem {
+        Problem {
+            severity: Severity::Error,
+            kind: "Ingress".into(),
+            namespace: "shop".into(),
+            name: "web".into(),
+            field: None,
+            file: Some("web.yaml".into()),
+            line: Some(line),
+            message: message.into(),
+            hint: String::new(),
+        }
+    }
+
+    /// What is logged when these problems follow each other.
+    fn logged(rounds: Vec<Vec<Problem>>) -> String {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&written);
+        let log = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || Sink(Arc::clone(&sink)));
+        tracing::subscriber::with_default(log.finish(), || {
+            let state = State::default();
+            rounds
+                .into_iter()
+                .for_each(|problems| state.replace(problems));
+        });
+        let written = written.lock().unwrap().clone();
+        String::from_utf8(written).unwrap()
+    }
+
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_problem_is_logged_when_it_appears_and_when_it_is_resolved() {
+        let log = logged(vec![
+            vec![at(3, "first")],
+            vec![at(3, "first"), at(9, "second")],
+            vec![at(7, "first")],
+            vec![],
+        ]);
+        let lines: Vec<&str> = log.lines().collect();
+        let told = ["ERROR", "ERROR", "resolved: second", "resolved: first"];
+        assert_eq!(lines.len(), told.len(), "{log}");
+        for (line, told) in lines.iter().zip(told) {
+            assert!(line.contains(told), "{log}");
+        }
+    }
+
+    #[test]
+    fn many_problems_are_logged_in_part() {
+        let many = (0..500).map(|number| at(number, &format!("number {number}")));
+        let log = logged(vec![many.collect()]);
+        assert_eq!(log.lines().count(), MOST_LOGGED + 1, "{log}");
+        assert!(log.lines().last().unwrap().contains("left=400"), "{log}");
+    }
 }

@@ -1,3 +1,5 @@
+//! What the admin listener answers, without its sockets.
+
 use http_body_util::BodyExt;
 use proxy::{AccessLog, Settings};
 

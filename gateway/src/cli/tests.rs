@@ -1,3 +1,5 @@
+//! The command line as a whole, and its documentation.
+
 use super::*;
 
 fn read(arguments: &[&str]) -> Result<Arguments, Mistakes> {

@@ -1,3 +1,5 @@
+//! Values of flags, right and wrong.
+
 use super::*;
 
 #[test]
