@@ -73,7 +73,13 @@ enum Spoken {
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, address: SocketAddr, kind: Kind) {
     let conn = Conn::new();
-    let setup = set_up(&worker, socket, address, kind).await;
+    worker.connections.add(&conn);
+    let setup = tokio::select! {
+        biased;
+        ready = set_up(&worker, socket, address, kind) => ready,
+        // Whatever the verdict: there is nothing to finish yet.
+        _ = conn.verdict() => Err(SetupError::Timeout),
+    };
     let (stream, peer, spoken, read) = match setup {
         Ok(ready) => ready,
         Err(error) => {
@@ -84,7 +90,6 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, address: Socket
             return;
         }
     };
-    worker.connections.add(&conn);
     let limits = &worker.gateway.settings.limits;
     let session = Rc::new(Session {
         worker: Rc::clone(&worker),

@@ -46,7 +46,8 @@ impl Exchange {
             session: Rc::clone(session),
             route: None,
             began: Instant::now(),
-            status: StatusCode::OK,
+            // As nginx counts a client that went before it was answered.
+            status: StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             bytes: 0,
             complete: false,
             record: None,

@@ -239,7 +239,7 @@ impl Conn {
         if self.untaken.load(Relaxed) > 0 && over(self.taken_at.load(Relaxed), limits.write_stall) {
             return Some(Verdict::Cut);
         }
-        if self.open.load(Relaxed) > 0 {
+        if self.open.load(Relaxed) > 0 || self.head_since.load(Relaxed) != 0 {
             return None;
         }
         let idle = if framed == Framed::Http2 as u8 {

@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn data_is_no_head_and_an_empty_head_ends_at_once() {
         let mut frames = Frames::new();
-        frames.pass(&vec![0; PREFACE]);
+        frames.pass(&[0; PREFACE]);
         frames.pass(&frame(HEADERS, END_HEADERS, 0));
         assert!(!frames.in_head());
         frames.pass(&frame(0, 0, 100)[..50]);
