@@ -87,7 +87,7 @@ impl Scan {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return self.failures.push((path.to_owned(), error.to_string())),
         };
-        entries.sort_by_key(std::fs::DirEntry::file_name);
+        entries.sort_by_cached_key(std::fs::DirEntry::file_name);
         for entry in entries {
             if entry.file_name().as_encoded_bytes().starts_with(b".") {
                 continue;

@@ -7,7 +7,7 @@ fn defaults(config: &Config) -> Vec<String> {
         let whose = d
             .route
             .as_ref()
-            .map_or("-".to_owned(), |r| r.ingress.to_string());
+            .map_or_else(|| "-".to_owned(), |r| r.ingress.to_string());
         format!("{} -> {whose}", d.host)
     };
     config.defaults.iter().map(one).collect()
