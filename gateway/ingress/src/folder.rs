@@ -19,9 +19,10 @@ use std::{
 use crate::{
     manifest::Key,
     objects::{Object, Objects},
+    parallel,
     problem::{Problem, Severity},
 };
-use load::{Loaded, load, parallel};
+use load::{Loaded, load};
 use scan::{Scan, Seen, Stamp};
 
 pub use watch::Watch;
@@ -104,7 +105,7 @@ impl Folder {
             .iter()
             .filter(|(path, seen)| self.changed(path, seen))
             .collect();
-        let loaded = parallel(&changed, |(path, seen)| {
+        let loaded = parallel::map(&changed, |(path, seen)| {
             load(path, seen, self.files.get(path.as_ref()))
         });
 

@@ -9,6 +9,8 @@ mod folder;
 
 mod manifest;
 
+mod parallel;
+
 mod objects;
 
 mod annotations;

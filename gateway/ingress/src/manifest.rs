@@ -15,6 +15,7 @@ pub(crate) use node::{Lines, push_key, shorten};
 
 use crate::{
     objects::{Kind, Object},
+    parallel,
     problem::{Problem, Severity, Subject},
 };
 use document::read_object;
@@ -81,8 +82,14 @@ pub(crate) fn read(file: &Arc<str>, bytes: &[u8], format: Format) -> Contents {
     match format {
         Format::Json => read_json(file, text, &mut contents),
         Format::Yaml => {
-            for (chunk, line) in split(text) {
-                read_chunk(file, chunk, line, &mut contents);
+            let parts = parallel::map(&split(text), |(chunk, line)| {
+                let mut contents = Contents::default();
+                read_chunk(file, chunk, *line, &mut contents);
+                contents
+            });
+            for part in parts {
+                contents.found.extend(part.found);
+                contents.failures.extend(part.failures);
             }
         }
     }

@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
 };
 
+use k8s_openapi::jiff::Timestamp;
 use route::Certificate;
 
 use crate::problem::Subject;
@@ -39,7 +40,8 @@ pub type Inspect = fn(chain_pem: &[u8], key_pem: &[u8]) -> Result<CertificateFac
 pub struct Objects {
     inspect: Inspect,
     pub(crate) classes: BTreeMap<String, Arc<Class>>,
-    pub(crate) ingresses: Store<Arc<Ingress>>,
+    ingresses: Store<Arc<Ingress>>,
+    by_age: BTreeMap<Age, Arc<Ingress>>,
     pub(crate) services: Store<Arc<Service>>,
     /// By the Service they belong to, then by name.
     slices: Store<BTreeMap<String, Arc<Slice>>>,
@@ -50,6 +52,30 @@ pub struct Objects {
     /// Deleted Secrets that are kept, as an Ingress names them.
     deleted: BTreeSet<(String, String)>,
     pinned: Option<(String, String)>,
+}
+
+/// The order of Ingresses: by the time of creation, those without one last, then by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Age {
+    undated: bool,
+    created: Option<Timestamp>,
+    namespace: String,
+    name: String,
+}
+
+impl Age {
+    fn of(ingress: &Ingress) -> Self {
+        let Subject {
+            namespace, name, ..
+        } = &ingress.subject;
+        let (namespace, name) = (namespace.clone(), name.clone());
+        Self {
+            undated: ingress.created.is_none(),
+            created: ingress.created,
+            namespace,
+            name,
+        }
+    }
 }
 
 /// What is known of a Secret.
@@ -75,6 +101,7 @@ impl Objects {
             inspect,
             classes: BTreeMap::new(),
             ingresses: Store::default(),
+            by_age: BTreeMap::new(),
             services: Store::default(),
             slices: Store::default(),
             slice_service: Store::default(),
@@ -98,6 +125,8 @@ impl Objects {
         match object.0 {
             Stored::Class(class) => drop(self.classes.insert(name, class)),
             Stored::Ingress(ingress) => {
+                self.remove_ingress(&namespace, &name);
+                self.by_age.insert(Age::of(&ingress), ingress.clone());
                 self.ingresses.insert(&namespace, name, ingress);
                 self.forget_secrets(&namespace);
             }
@@ -119,7 +148,7 @@ impl Objects {
         match kind {
             Kind::IngressClass => drop(self.classes.remove(name)),
             Kind::Ingress => {
-                self.ingresses.remove(namespace, name);
+                self.remove_ingress(namespace, name);
                 self.forget_secrets(namespace);
             }
             Kind::Service => drop(self.services.remove(namespace, name)),
@@ -169,6 +198,17 @@ impl Objects {
             Kind::EndpointSlice => self.slice_service.names().collect(),
             Kind::Endpoints => self.endpoints.names().collect(),
             Kind::Secret => self.secrets.names().collect(),
+        }
+    }
+
+    /// All Ingresses, oldest first; one without a time of creation is the youngest.
+    pub(crate) fn ingresses(&self) -> impl Iterator<Item = &Ingress> {
+        self.by_age.values().map(Arc::as_ref)
+    }
+
+    fn remove_ingress(&mut self, namespace: &str, name: &str) {
+        if let Some(old) = self.ingresses.remove(namespace, name) {
+            self.by_age.remove(&Age::of(&old));
         }
     }
 

@@ -83,25 +83,4 @@ fn contents_of(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Maps many items on several threads, few on this one.
-pub(super) fn parallel<T: Sync, R: Send>(items: &[T], map: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(8);
-    if items.len() < 64 || threads == 1 {
-        return items.iter().map(map).collect();
-    }
-    let map = &map;
-    thread::scope(|scope| {
-        let parts: Vec<_> = items
-            .chunks(items.len().div_ceil(threads))
-            .map(|part| scope.spawn(move || part.iter().map(map).collect::<Vec<R>>()))
-            .collect();
-        parts
-            .into_iter()
-            .flat_map(|part| part.join().unwrap_or_default())
-            .collect()
-    })
-}
-
 const MAX_FILE: u64 = 16 << 20;

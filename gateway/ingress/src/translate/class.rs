@@ -1,6 +1,6 @@
 //! Which Ingresses are ours.
 
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::{
     annotations::{self, LEGACY_CLASS},
@@ -13,7 +13,7 @@ use crate::{
 
 use super::{Mode, Options};
 
-/// The Ingresses of ours, oldest first; one without a time of creation is the youngest.
+/// The Ingresses of ours, oldest first.
 pub(super) fn select<'a>(
     objects: &'a Objects,
     options: &Options,
@@ -28,13 +28,7 @@ pub(super) fn select<'a>(
         describe(class, options, problems);
     }
     let watched = |i: &&Ingress| options.watches(&i.subject.namespace);
-    let mut all: Vec<&Ingress> = objects
-        .ingresses
-        .values()
-        .map(AsRef::as_ref)
-        .filter(watched)
-        .collect();
-    all.sort_by(|a, b| age(a, b));
+    let mut all: Vec<&Ingress> = objects.ingresses().filter(watched).collect();
     let mut unknown = BTreeSet::new();
     all.retain(|ingress| {
         let (decision, field) = classes.decide(ingress);
@@ -82,14 +76,6 @@ pub(super) fn select<'a>(
         warn_of_both(ingress, problems);
     }
     all
-}
-
-fn age(a: &Ingress, b: &Ingress) -> Ordering {
-    let key = |i: &Ingress| (i.created.is_none(), i.created);
-    key(a)
-        .cmp(&key(b))
-        .then_with(|| a.subject.namespace.cmp(&b.subject.namespace))
-        .then_with(|| a.subject.name.cmp(&b.subject.name))
 }
 
 /// Whose an Ingress is.

@@ -1,8 +1,8 @@
 //! Who owns hosts and paths: always the oldest Ingress that names them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use route::{HostPattern, PathPattern};
+use route::{HostPattern, PathPattern, Rule};
 
 use crate::{
     objects::model::Ingress,
@@ -11,137 +11,149 @@ use crate::{
 
 use super::backend::Spot;
 
-/// All hosts that Ingresses name.
+/// All hosts that Ingresses name, by their number.
 #[derive(Default)]
-pub(super) struct Hosts<'a>(HashMap<HostPattern, Host<'a>>);
+pub(super) struct Hosts<'a> {
+    numbers: HashMap<HostPattern, usize>,
+    hosts: Vec<Host<'a>>,
+}
 
 /// What is known of a host so far.
 pub(super) struct Host<'a> {
+    pub(super) pattern: HostPattern,
     /// The oldest Ingress with a rule for it, and the rule.
     owner: (&'a Ingress, usize),
     /// The last Ingress with a rule for it.
     latest: &'a Ingress,
     /// Whose default backend it has.
     pub(super) default: Option<&'a Ingress>,
-    /// Its Exact paths and its others: only paths of one kind can take the same requests with equal
-    /// right.
-    paths: [BTreeMap<String, Taken<'a>>; 2],
+    pub(super) paths: usize,
 }
 
-/// A path that has an owner.
-struct Taken<'a> {
-    ingress: &'a Ingress,
-    spot: Spot,
-    typed: bool,
+/// Where a rule of the configuration comes from.
+pub(super) struct Origin<'a> {
+    pub(super) ingress: &'a Ingress,
+    pub(super) spot: Spot,
+    /// The number of its host.
+    pub(super) host: usize,
 }
 
 impl<'a> Hosts<'a> {
-    pub(super) fn find_mut(&mut self, host: &HostPattern) -> Option<&mut Host<'a>> {
-        self.0.get_mut(host)
+    pub(super) fn find_mut(&mut self, number: usize) -> Option<&mut Host<'a>> {
+        self.hosts.get_mut(number)
     }
 
-    pub(super) fn into_names(self) -> impl Iterator<Item = HostPattern> {
-        self.0.into_keys()
+    pub(super) fn into_hosts(self) -> impl Iterator<Item = Host<'a>> {
+        self.hosts.into_iter()
     }
 
-    /// Notes that an Ingress has a rule for a host, and to whom the host belongs; adds the host to those
-    /// of the Ingress.
+    /// Notes that an Ingress has a rule for a host, and to whom the host belongs; gives the host's
+    /// number, and adds it to those of the Ingress.
     pub(super) fn visit(
         &mut self,
         (ingress, index): (&'a Ingress, usize),
-        host: &HostPattern,
-        of_ingress: &mut Vec<HostPattern>,
+        pattern: &HostPattern,
+        of_ingress: &mut Vec<usize>,
         problems: &mut Vec<Problem>,
-    ) {
-        let Some(known) = self.0.get_mut(host) else {
-            let new = Host {
-                owner: (ingress, index),
+    ) -> usize {
+        let known = self.numbers.get(pattern).copied();
+        let Some((number, host)) = known.and_then(|n| Some((n, self.hosts.get_mut(n)?))) else {
+            let number = self.hosts.len();
+            let pattern = pattern.clone();
+            self.numbers.insert(pattern.clone(), number);
+            let owner = (ingress, index);
+            self.hosts.push(Host {
+                pattern,
+                owner,
                 latest: ingress,
                 default: None,
-                paths: Default::default(),
-            };
-            self.0.insert(host.clone(), new);
-            of_ingress.push(host.clone());
-            return;
+                paths: 0,
+            });
+            of_ingress.push(number);
+            return number;
         };
-        if std::ptr::eq(known.latest, ingress) {
-            return;
+        if std::ptr::eq(host.latest, ingress) {
+            return number;
         }
-        known.latest = ingress;
-        of_ingress.push(host.clone());
-        let (owner, owner_index) = known.owner;
+        host.latest = ingress;
+        of_ingress.push(number);
+        let (owner, owner_index) = host.owner;
         if owner.subject.namespace == ingress.subject.namespace {
-            return;
+            return number;
         }
         let field = format!("spec.rules[{index}].host");
         let owner_field = format!("spec.rules[{owner_index}].host");
         let hint = "make sure that both teams know";
         let whose = owner.subject.place(&owner_field);
-        let message = format!("the host {host} belongs to {whose}, of another namespace");
+        let message = format!("the host {pattern} belongs to {whose}, of another namespace");
         problems.push(
             ingress
                 .subject
                 .problem(Severity::Note, &field, message, hint),
         );
         let whose = ingress.subject.place(&field);
-        let message = format!("{whose}, of another namespace, has rules for the host {host} too");
+        let message =
+            format!("{whose}, of another namespace, has rules for the host {pattern} too");
         problems.push(
             owner
                 .subject
                 .problem(Severity::Note, &owner_field, message, hint),
         );
-    }
-
-    /// Notes whose a path is; of two alike the oldest's, and a typed one goes before one that is
-    /// ImplementationSpecific.
-    pub(super) fn claim(
-        &mut self,
-        ingress: &'a Ingress,
-        host: &HostPattern,
-        (pattern, spot): (&PathPattern, Spot),
-        problems: &mut Vec<Problem>,
-    ) {
-        let Some(known) = self.0.get_mut(host) else {
-            return;
-        };
-        let [exact, other] = &mut known.paths;
-        let (paths, typed) = match pattern {
-            PathPattern::Exact(_) => (exact, true),
-            PathPattern::Prefix(_) => (other, true),
-            PathPattern::ImplementationSpecific(_) => (other, false),
-        };
-        let new = Taken {
-            ingress,
-            spot,
-            typed,
-        };
-        let Some(old) = paths.get_mut(pattern.as_str()) else {
-            paths.insert(pattern.as_str().to_owned(), new);
-            return;
-        };
-        let why = if old.typed != new.typed {
-            "goes before ImplementationSpecific"
-        } else if std::ptr::eq(old.ingress, new.ingress) {
-            "stands before it"
-        } else {
-            "is older"
-        };
-        let loser = if new.typed && !old.typed {
-            std::mem::replace(old, new)
-        } else {
-            new
-        };
-        report_conflict(old, &loser, (host, pattern.as_str(), why), problems);
+        number
     }
 }
 
-fn report_conflict(
-    winner: &Taken<'_>,
-    loser: &Taken<'_>,
-    (host, path, why): (&HostPattern, &str, &str),
+/// Reports the paths that several rules have: of those alike the oldest Ingress's serves, and a typed
+/// one before one that is ImplementationSpecific. Rules come oldest first, each with its origin.
+pub(super) fn report_conflicts(
+    rules: &[Rule],
+    origins: &[Origin<'_>],
     problems: &mut Vec<Problem>,
 ) {
+    let exact = |rule: &Rule| matches!(rule.path, PathPattern::Exact(_));
+    let mut all: Vec<_> = rules.iter().zip(origins).collect();
+    // Only paths of one kind can take the same requests with equal right.
+    let key = |(rule, origin): &(&Rule, &Origin<'_>)| (origin.host, exact(rule));
+    all.sort_by(|a, b| {
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| a.0.path.as_str().cmp(b.0.path.as_str()))
+    });
+    let alike = |a: &(&Rule, &Origin<'_>), b: &(&Rule, &Origin<'_>)| {
+        key(a) == key(b) && a.0.path.as_str() == b.0.path.as_str()
+    };
+    for group in all.chunk_by(alike).filter(|group| group.len() > 1) {
+        let typed = |(rule, _): &&(&Rule, &Origin<'_>)| !is_specific(rule);
+        let Some(winner) = group.iter().find(typed).or_else(|| group.first()) else {
+            continue;
+        };
+        for loser in group
+            .iter()
+            .filter(|loser| !std::ptr::eq(loser.1, winner.1))
+        {
+            report_conflict(*winner, *loser, problems);
+        }
+    }
+}
+
+fn is_specific(rule: &Rule) -> bool {
+    matches!(rule.path, PathPattern::ImplementationSpecific(_))
+}
+
+fn report_conflict(
+    (winning, winner): (&Rule, &Origin<'_>),
+    (losing, loser): (&Rule, &Origin<'_>),
+    problems: &mut Vec<Problem>,
+) {
+    let why = if is_specific(losing) != is_specific(winning) {
+        "goes before ImplementationSpecific"
+    } else if std::ptr::eq(winner.ingress, loser.ingress) {
+        "stands before it"
+    } else {
+        "is older"
+    };
     let hint = "take one out, or change its host or path";
+    let (path, host) = (losing.path.as_str(), &losing.host);
     let winner_field = format!("{}.path", winner.spot);
     let loser_field = format!("{}.path", loser.spot);
     let whose = winner.ingress.subject.place(&winner_field);

@@ -13,7 +13,7 @@ use crate::{
 use super::{
     Owned,
     backend::{Backends, Place, Spot},
-    host::Hosts,
+    host::{Hosts, Origin, report_conflicts},
     path::{looks_like_a_pattern, pattern},
 };
 
@@ -30,6 +30,7 @@ pub(super) fn build(
         backends,
         problems,
         hosts: Hosts::default(),
+        origins: Vec::new(),
         catch_all: None,
     };
     for owned in ours {
@@ -48,6 +49,8 @@ struct Builder<'a, 'p> {
     backends: Backends<'a>,
     problems: &'p mut Vec<Problem>,
     hosts: Hosts<'a>,
+    /// Where each rule comes from.
+    origins: Vec<Origin<'a>>,
     catch_all: Option<&'a Ingress>,
 }
 
@@ -57,24 +60,20 @@ impl<'a> Builder<'a, '_> {
             mut config,
             backends,
             hosts,
+            origins,
+            problems,
             ..
         } = self;
+        report_conflicts(&config.rules, &origins, problems);
         // A host with rules is known although none of them has a path: its misses are its own.
-        let served: HashSet<&HostPattern> = config
-            .rules
-            .iter()
-            .map(|rule| &rule.host)
-            .chain(config.defaults.iter().map(|d| &d.host))
-            .collect();
-        let mut bare: Vec<_> = hosts
-            .into_names()
-            .filter(|host| !served.contains(host))
-            .collect();
-        bare.sort();
-        config.defaults.extend(
-            bare.into_iter()
-                .map(|host| HostDefault { host, route: None }),
-        );
+        let bare = hosts
+            .into_hosts()
+            .filter(|host| host.paths == 0 && host.default.is_none());
+        let known = bare.map(|host| HostDefault {
+            host: host.pattern,
+            route: None,
+        });
+        config.defaults.extend(known);
         config.clusters = backends.into_clusters();
         config
     }
@@ -124,7 +123,7 @@ impl<'a> Builder<'a, '_> {
 
     fn add(&mut self, owned: &Owned<'a>) {
         let ingress = owned.ingress;
-        let mut hosts: Vec<HostPattern> = Vec::new();
+        let mut hosts: Vec<usize> = Vec::new();
         for (index, rule) in ingress.rules.iter().enumerate() {
             let host = match HostPattern::parse(&rule.host) {
                 Ok(host) => host,
@@ -135,21 +134,38 @@ impl<'a> Builder<'a, '_> {
                     continue;
                 }
             };
-            self.hosts
+            let number = self
+                .hosts
                 .visit((ingress, index), &host, &mut hosts, self.problems);
+            let redirect = self.redirect(&owned.settings, &host);
             for (path_index, path) in rule.paths.iter().enumerate() {
                 let spot = Spot::Path {
                     rule: index,
                     path: path_index,
                 };
-                self.add_path(owned, &host, path, spot);
+                let origin = Origin {
+                    ingress,
+                    spot,
+                    host: number,
+                };
+                self.add_path(&owned.settings, (&host, redirect), path, origin);
             }
         }
         self.add_defaults(owned, &hosts);
     }
 
-    fn add_path(&mut self, owned: &Owned<'a>, host: &HostPattern, path: &Path, spot: Spot) {
-        let Owned { ingress, settings } = owned;
+    fn add_path(
+        &mut self,
+        settings: &Settings,
+        (host, redirect): (&HostPattern, bool),
+        path: &Path,
+        origin: Origin<'a>,
+    ) {
+        let Origin {
+            ingress,
+            spot,
+            host: number,
+        } = origin;
         let subject = &ingress.subject;
         let pattern = match pattern(path) {
             Ok(pattern) => pattern,
@@ -166,15 +182,12 @@ impl<'a> Builder<'a, '_> {
             self.problems
                 .push(subject.problem(Severity::Warning, &field, message, hint));
         }
-        self.hosts
-            .claim(ingress, host, (&pattern, spot), self.problems);
         let place = Place {
             subject,
             spot,
             problems: self.problems,
         };
         let backend = self.backends.find(&path.backend, place);
-        let redirect = self.redirect(settings, host);
         let written = if path.path.is_empty() {
             "/"
         } else {
@@ -186,10 +199,14 @@ impl<'a> Builder<'a, '_> {
             path: pattern,
             route,
         });
+        self.origins.push(origin);
+        if let Some(host) = self.hosts.find_mut(number) {
+            host.paths += 1;
+        }
     }
 
     /// The default backend of an Ingress with rules is that of its hosts, where no older one has it.
-    fn add_defaults(&mut self, owned: &Owned<'a>, hosts: &[HostPattern]) {
+    fn add_defaults(&mut self, owned: &Owned<'a>, hosts: &[usize]) {
         let Owned { ingress, settings } = owned;
         let Some(reference) = ingress
             .default_backend
@@ -205,17 +222,18 @@ impl<'a> Builder<'a, '_> {
             problems: self.problems,
         };
         let backend = self.backends.find(reference, place);
-        for host in hosts {
-            let redirect = self.redirect(settings, host);
-            let Some(known) = self.hosts.find_mut(host) else {
+        for number in hosts {
+            let Some(known) = self.hosts.find_mut(*number) else {
                 continue;
             };
+            let host = known.pattern.clone();
             let Some(winner) = known.default else {
                 known.default = Some(ingress);
-                let route = route(ingress, settings, "/", backend.clone(), redirect);
+                let redirect = self.redirect(settings, &host);
+                let route = Arc::new(route(ingress, settings, "/", backend.clone(), redirect));
                 self.config.defaults.push(HostDefault {
-                    host: host.clone(),
-                    route: Some(Arc::new(route)),
+                    host,
+                    route: Some(route),
                 });
                 continue;
             };
