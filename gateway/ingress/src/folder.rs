@@ -72,7 +72,8 @@ impl Folder {
         for path in &paths {
             let readable = match std::fs::metadata(path) {
                 Ok(meta) if meta.is_dir() => std::fs::read_dir(path).map(drop),
-                Ok(_) => std::fs::File::open(path).map(drop),
+                Ok(meta) if meta.is_file() => std::fs::File::open(path).map(drop),
+                Ok(_) => Err(io::Error::other("it is neither a folder nor a file")),
                 Err(error) => Err(error),
             };
             readable.map_err(|source| SourceError::Unreadable {
@@ -195,7 +196,7 @@ impl Folder {
         let mut seen = BTreeSet::new();
         let mut problems = Vec::new();
         for found in contents.found {
-            if !seen.insert(found.key.clone()) {
+            if !found.key.name.is_empty() && !seen.insert(found.key.clone()) {
                 let message = format!(
                     "{} stands twice in this file; the first counts",
                     found.subject

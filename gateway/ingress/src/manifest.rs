@@ -133,7 +133,7 @@ fn read_chunk(file: &Arc<str>, chunk: &str, line: u32, contents: &mut Contents) 
     let Some(found) = contents.found.get_mut(before) else {
         return;
     };
-    for (key, line) in parsed.doubled {
+    for (key, line) in parsed.doubled.into_iter().take(MAX_DOUBLED) {
         let message = format!(
             "the key \"{}\" stands twice in a map; the last counts",
             shorten(&key)
@@ -183,6 +183,9 @@ fn split(text: &str) -> Vec<(&str, u32)> {
     chunks.retain(|(chunk, _)| !chunk.trim().is_empty());
     chunks
 }
+
+/// How many keys that stand twice are reported of a document.
+const MAX_DOUBLED: usize = 20;
 
 /// How deep a document may be nested; objects of ours are nested far less.
 const MAX_DEPTH: usize = 128;

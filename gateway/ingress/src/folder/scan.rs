@@ -64,6 +64,7 @@ pub(super) fn scan(paths: &[PathBuf]) -> Scan {
     for path in paths {
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => scan.folder(path, &meta),
+            Ok(meta) if !meta.is_file() => {}
             Ok(meta) => {
                 let format = format_of(path).unwrap_or(Format::Yaml);
                 scan.file(path, &meta, format);

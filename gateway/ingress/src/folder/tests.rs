@@ -287,3 +287,47 @@ fn many_files_are_read_as_few() {
         translate(&single, &options()).0
     );
 }
+
+#[test]
+fn of_one_object_twice_in_a_file_the_first_counts() {
+    let mut setup = setup(&[("a.yaml", &(web("x", "/1") + &web("x", "/2")))]);
+    let problems = setup.read();
+    assert_eq!(setup.served(), ["x.example /1"]);
+    assert_eq!(
+        lines(&problems),
+        ["warning x: Ingress default/x stands twice in this file; the first counts"]
+    );
+}
+
+#[test]
+fn a_refused_secret_leaves_the_one_before() {
+    let good = crate::fixture::secret("s", "names: a.example");
+    let tls = ingress(
+        "a",
+        "tls: [{hosts: [a.example], secretName: s}]\nrules: [{host: a.example}]",
+    );
+    let mut setup = setup(&[("a.yaml", &tls), ("s.yaml", &good)]);
+    setup.read();
+    let before = translate(&setup.objects, &options());
+    assert_eq!(before.0.certificates.len(), 1);
+    setup.write("s.yaml", &good.replace("tls.key", "other"));
+    the(
+        &setup.read(),
+        "the Secret has no tls.key (the last good state goes on serving)",
+    );
+    assert_eq!(translate(&setup.objects, &options()), before);
+    // Garbage is no reason for the API server to refuse it; the last good certificate stays.
+    setup.write("s.yaml", &good.replace("names: ", "garbage "));
+    setup.read();
+    let (config, problems) = translate(&setup.objects, &options());
+    assert_eq!(config, before.0);
+    assert_eq!(problems.len(), 2);
+    setup.remove("s.yaml");
+    setup.read();
+    let (config, problems) = translate(&setup.objects, &options());
+    assert_eq!(config, before.0);
+    the(
+        &problems,
+        "was deleted; its last good certificate goes on serving",
+    );
+}

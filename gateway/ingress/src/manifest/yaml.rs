@@ -283,4 +283,4 @@ fn integer(text: &str) -> Option<i64> {
 }
 
 /// How many values the aliases of one document may expand to.
-const MAX_COPIED: usize = 100_000;
+const MAX_COPIED: usize = 400_000;

@@ -1,5 +1,7 @@
 //! The path of a rule as a pattern.
 
+use std::borrow::Cow;
+
 use route::PathPattern;
 
 use crate::objects::model::Path;
@@ -38,16 +40,20 @@ pub(super) fn pattern(path: &Path) -> Result<PathPattern, (&'static str, String,
 }
 
 /// Percent-encodes what a URL cannot have, as clients do; what is encoded stays.
-fn encode(path: &str) -> String {
+fn encode(path: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| matches!(byte, 0x21..=0x7e) && !matches!(byte, b'#' | b'?');
+    if path.bytes().all(plain) {
+        return Cow::Borrowed(path);
+    }
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {
-        if matches!(byte, 0x21..=0x7e) && !matches!(byte, b'#' | b'?') {
+        if plain(byte) {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Paths are no patterns, though other controllers take some for one.
