@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     ffi::OsStr,
-    fs::Metadata,
+    fs::{DirEntry, Metadata},
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::manifest::Format;
+use crate::{manifest::Format, parallel};
 
 /// A file that was seen.
 #[derive(Debug)]
@@ -88,30 +88,32 @@ impl Scan {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return self.failures.push((path.to_owned(), error.to_string())),
         };
-        entries.sort_by_cached_key(std::fs::DirEntry::file_name);
-        for entry in entries {
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                continue;
+        entries.retain(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+        entries.sort_by_cached_key(DirEntry::file_name);
+        // To ask for the state of thousands of files takes most of the time of a look.
+        for found in parallel::map(&entries, look).into_iter().flatten() {
+            self.add(found);
+        }
+    }
+
+    fn add(&mut self, found: Found) {
+        let Found {
+            path,
+            link,
+            meta,
+            format,
+        } = found;
+        if link {
+            self.links.push(path.clone());
+        }
+        match (meta, format) {
+            (Ok(meta), _) if meta.is_dir() => self.folder(&path, &meta),
+            (Ok(meta), Some(format)) if meta.is_file() => self.file(&path, &meta, format),
+            // A file may go at any time; a link that leads nowhere is worth a word.
+            (Err(error), Some(_)) if link || error.kind() != io::ErrorKind::NotFound => {
+                self.failures.push((path, error.to_string()));
             }
-            let path = entry.path();
-            let kind = entry.file_type().ok();
-            let format = format_of(&path);
-            if kind.is_some_and(|k| k.is_file()) && format.is_none() {
-                continue;
-            }
-            let link = kind.is_some_and(|k| k.is_symlink());
-            if link {
-                self.links.push(path.clone());
-            }
-            match (std::fs::metadata(&path), format) {
-                (Ok(meta), _) if meta.is_dir() => self.folder(&path, &meta),
-                (Ok(meta), Some(format)) if meta.is_file() => self.file(&path, &meta, format),
-                // A file may go at any time; a link that leads nowhere is worth a word.
-                (Err(error), Some(_)) if link || error.kind() != io::ErrorKind::NotFound => {
-                    self.failures.push((path, error.to_string()));
-                }
-                (Ok(_), _) | (Err(_), _) => {}
-            }
+            (Ok(_) | Err(_), _) => {}
         }
     }
 
@@ -123,6 +125,32 @@ impl Scan {
                 .insert(path.as_os_str().into(), Seen { stamp, format });
         }
     }
+}
+
+/// What a folder has under a name.
+struct Found {
+    path: PathBuf,
+    link: bool,
+    meta: io::Result<Metadata>,
+    format: Option<Format>,
+}
+
+/// Looks at an entry of a folder; `None` for files that are no manifests.
+fn look(entry: &DirEntry) -> Option<Found> {
+    let path = entry.path();
+    let kind = entry.file_type().ok();
+    let format = format_of(&path);
+    if kind.is_some_and(|k| k.is_file()) && format.is_none() {
+        return None;
+    }
+    let link = kind.is_some_and(|k| k.is_symlink());
+    let meta = std::fs::metadata(&path);
+    Some(Found {
+        path,
+        link,
+        meta,
+        format,
+    })
 }
 
 fn format_of(path: &Path) -> Option<Format> {
