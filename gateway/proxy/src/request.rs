@@ -256,6 +256,12 @@ fn check_response(response: &mut Response<Incoming>) -> Result<(), Reason> {
     {
         return Err(Reason::BadResponse);
     }
+    // RFC 9112 section 6.3 calls it an error: the client would be told the length of another body.
+    if headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.contains_key(header::CONTENT_LENGTH)
+    {
+        return Err(Reason::BadResponse);
+    }
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     if let (Some(length), Some(_)) = (lengths.next().cloned(), lengths.next()) {
         // The parser has seen that they are equal.

@@ -1,3 +1,5 @@
+//! A folder of manifests, as it changes.
+
 use std::fs;
 
 use tempfile::TempDir;

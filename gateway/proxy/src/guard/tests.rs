@@ -1,8 +1,13 @@
 //! The guard over streams that come in any pieces.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use super::*;
 

@@ -1,0 +1,163 @@
+//! The guard as a stream: what is read through it is decided on, what is written is noted.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    BodyRefused, Guard, State, after_message,
+    head::{HeadScanner, Scan},
+};
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let start = buf.filled().len();
+        loop {
+            if this.state == State::Waiting {
+                this.resume(cx);
+            }
+            this.decide();
+            if !this.passed.is_empty() {
+                let count = this.passed.len().min(buf.remaining());
+                buf.put_slice(this.passed.get(..count).unwrap_or_default());
+                this.passed.advance(count);
+                return Poll::Ready(Ok(()));
+            }
+            match this.state {
+                State::Open => return this.read_open(cx, buf),
+                // For the refused, the end of the stream would make the parser drop the answer.
+                State::Waiting | State::Refused => return Poll::Pending,
+                State::Broken(refusal) => {
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        BodyRefused(refusal),
+                    )));
+                }
+                // The two common cases need no second buffer: a head that comes whole and alone, and
+                // a body of which more is left than the reader has room for.
+                State::Head if this.held.is_empty() => ready!(this.read_head(cx, buf))?,
+                State::Length { left, upgrade } if buf.remaining() as u64 <= left => {
+                    let before = buf.filled().len();
+                    ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+                    let left = left - (buf.filled().len() - before) as u64;
+                    this.state = if left == 0 {
+                        after_message(upgrade)
+                    } else {
+                        State::Length { left, upgrade }
+                    };
+                    return Poll::Ready(Ok(()));
+                }
+                State::Head | State::Length { .. } | State::Chunked { .. } => {
+                    if ready!(this.fill(cx))? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+            if buf.filled().len() > start || this.ended {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Guard<S> {
+    /// Reads where a head may begin, straight into the reader's buffer. What is not one whole head
+    /// and nothing else is taken back to `held`.
+    fn read_head(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let read = buf.filled().get(before..).unwrap_or_default();
+        if read.is_empty() {
+            self.ended = true;
+            return Poll::Ready(Ok(()));
+        }
+        let mut scanner = HeadScanner::default();
+        match scanner.scan(read, self.bounds) {
+            Scan::Complete(head) if head.len == read.len() => {
+                self.conn.head_done();
+                self.enter_body(head);
+            }
+            Scan::Partial | Scan::Complete(_) | Scan::Refused(_) => {
+                self.held.extend_from_slice(read);
+                buf.set_filled(before);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads what passes as it is.
+    fn read_open(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if let Some(frames) = &mut self.frames {
+            frames.pass(buf.filled().get(before..).unwrap_or_default());
+            if frames.in_head() {
+                self.conn.head_begun();
+            } else {
+                self.conn.head_done();
+            }
+            self.conn.idle_frames(frames.take_idle_frames());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads into `held`.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let len = self.held.len();
+        self.held.resize(len + READ, 0);
+        let mut part = ReadBuf::new(self.held.get_mut(len..).unwrap_or_default());
+        let poll = Pin::new(&mut self.stream).poll_read(cx, &mut part);
+        let count = part.filled().len();
+        self.held.truncate(len + count);
+        poll.map_ok(|()| count)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.conn.wrote(poll.is_ready());
+        poll
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.conn.wrote(poll.is_ready());
+        poll
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.stream).poll_flush(cx);
+        self.conn.wrote(poll.is_ready());
+        poll
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// How much is read at once into `held`.
+const READ: usize = 8 * 1024;
