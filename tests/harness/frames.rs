@@ -168,11 +168,15 @@ impl Frames {
         let _closed = within("the peer to read", self.wire.write(bytes)).await;
     }
 
-    /// The next frame; `None` at the end of the connection. Settings are acknowledged on the way.
+    /// The next frame; `None` at the end of the connection. Settings and pings are acknowledged on the way.
     pub async fn next(&mut self) -> Option<Frame> {
         let frame = within("a frame or the end of the connection", self.read()).await?;
         if frame.kind == Kind::Settings as u8 && frame.flags & flag::ACK == 0 {
             self.send(&Frame::of(Kind::Settings, flag::ACK, 0, []))
+                .await;
+        }
+        if frame.kind == Kind::Ping as u8 && frame.flags & flag::ACK == 0 {
+            self.send(&Frame::of(Kind::Ping, flag::ACK, 0, &frame.payload))
                 .await;
         }
         Some(frame)

@@ -97,7 +97,7 @@ impl IngressBuilder {
                 v["spec"]
                     .as_object_mut()
                     .and_then(|spec| spec.remove("ingressClassName")),
-            )
+            );
         })
     }
 

@@ -6,117 +6,48 @@ use harness::{Broken, Gateway, Payload, Reply, Upstream, Wire, get, post, reques
 use tokio::net::TcpStream;
 
 /// Heads that are no heads.
+#[rustfmt::skip]
 const GARBAGE: &[(&str, &[u8])] = &[
     ("nothing", b""),
     ("no HTTP", b"hello\r\n\r\n"),
     ("another protocol", b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
     ("ICY", b"ICY 200 OK\r\n\r\n"),
-    (
-        "version 2.0",
-        b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
-    ),
+    ("version 2.0", b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n"),
     ("no status", b"HTTP/1.1\r\n\r\n"),
-    (
-        "a status of letters",
-        b"HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n",
-    ),
-    (
-        "a status of two digits",
-        b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n",
-    ),
-    (
-        "a status of four digits",
-        b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
-    ),
+    ("a status of letters", b"HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n"),
+    ("a status of two digits", b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n"),
+    ("a status of four digits", b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n"),
     ("half a status line", b"HTTP/1.1 20"),
     ("half a head", b"HTTP/1.1 200 OK\r\nContent-Le"),
-    (
-        "a field without a colon",
-        b"HTTP/1.1 200 OK\r\nX-Bad\r\nContent-Length: 0\r\n\r\n",
-    ),
-    (
-        "a field without a name",
-        b"HTTP/1.1 200 OK\r\n: x\r\nContent-Length: 0\r\n\r\n",
-    ),
-    (
-        "NUL in a value",
-        b"HTTP/1.1 200 OK\r\nX: \0\r\nContent-Length: 0\r\n\r\n",
-    ),
-    (
-        "NUL in a name",
-        b"HTTP/1.1 200 OK\r\nX\0: 1\r\nContent-Length: 0\r\n\r\n",
-    ),
-    (
-        "a coding of cows",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: cow\r\n\r\nmoo",
-    ),
-    (
-        "gzip as coding",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx",
-    ),
-    (
-        "chunked, then cow",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, cow\r\n\r\n0\r\n\r\n",
-    ),
-    (
-        "two lengths",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
-    ),
-    (
-        "a list of lengths",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nabc",
-    ),
-    (
-        "a length of letters",
-        b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\nabc",
-    ),
-    (
-        "a negative length",
-        b"HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\nabc",
-    ),
-    (
-        "a positive length",
-        b"HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nabc",
-    ),
-    (
-        "only interim responses",
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n",
-    ),
+    ("a field without a colon", b"HTTP/1.1 200 OK\r\nX-Bad\r\nContent-Length: 0\r\n\r\n"),
+    ("a field without a name", b"HTTP/1.1 200 OK\r\n: x\r\nContent-Length: 0\r\n\r\n"),
+    ("NUL in a value", b"HTTP/1.1 200 OK\r\nX: \0\r\nContent-Length: 0\r\n\r\n"),
+    ("NUL in a name", b"HTTP/1.1 200 OK\r\nX\0: 1\r\nContent-Length: 0\r\n\r\n"),
+    ("a coding of cows", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: cow\r\n\r\nmoo"),
+    ("gzip as coding", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx"),
+    ("chunked, then cow", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, cow\r\n\r\n0\r\n\r\n"),
+    ("two lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc"),
+    ("a list of lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nabc"),
+    ("a length of letters", b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\nabc"),
+    ("a negative length", b"HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\nabc"),
+    ("a positive length", b"HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nabc"),
+    ("only interim responses", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n"),
 ];
 
 /// Bodies that end too early or break.
+#[rustfmt::skip]
 const CUT: &[(&str, &[u8])] = &[
-    (
-        "half of a length",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
-    ),
-    (
-        "nothing of a length",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",
-    ),
-    (
-        "half a chunk",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhello",
-    ),
-    (
-        "no last chunk",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-    ),
-    (
-        "half a last chunk",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
-    ),
-    (
-        "a broken size",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nx\r\n",
-    ),
-    (
-        "data beyond a chunk",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello world\r\n0\r\n\r\n",
-    ),
+    ("half of a length", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"),
+    ("nothing of a length", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"),
+    ("half a chunk", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhello"),
+    ("no last chunk", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+    ("half a last chunk", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"),
+    ("a broken size", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nx\r\n"),
+    ("data beyond a chunk", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello world\r\n0\r\n\r\n"),
 ];
 
 /// Whole answers with something after them.
+#[rustfmt::skip]
 const POISON: &[(&str, &str, &[u8])] = &[
     ("GET", "ok", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"),
     ("GET", "ok", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"),

@@ -157,7 +157,7 @@ async fn load_balancing_meets_all_ten_backends() {
     let addresses: Vec<_> = backends.iter().map(Upstream::address).collect();
     gw.endpoints("echo-service", &addresses);
     harness::until("the ten are there", async || {
-        gw.get("load-balancing", "/").await.backend() != "echo"
+        gw.get("load-balancing", "/").await.backend() != "echo-service"
     })
     .await;
     drop(first);

@@ -59,10 +59,6 @@ async fn a_port_of_another_gateway_is_in_use_too() {
 async fn a_folder_that_cannot_be_read_is_named() {
     let told = refuses(&["--manifests=/nowhere/at/all"]).await;
     assert!(told.contains("/nowhere/at/all"), "{told}");
-    let file = tempfile::NamedTempFile::new().expect("a temporary file");
-    let path = file.path().display().to_string();
-    let told = refuses(&[&format!("--manifests={path}")]).await;
-    assert!(told.contains(&path), "{told}");
 }
 
 #[tokio::test]
@@ -199,17 +195,14 @@ async fn an_idle_connection_may_bring_one_more_request() {
     let mut unused = gw.connect().await;
     assert_eq!(unused.ask(&get("/").host("a.test")).await.status, 200);
     gw.signal("TERM");
-    harness::until("the gateway drains", async || {
-        gw.log()
-            .iter()
-            .any(|line| line.to_lowercase().contains("drain"))
+    harness::until("the gateway drains", async || ready(&gw).await == 503).await;
+    // The worker may learn of it a moment later than the probe.
+    harness::until("an answer says that it is the last", async || {
+        let answer = kept.ask(&get("/").host("a.test")).await;
+        assert_eq!(answer.status, 200);
+        answer.header("connection") == Some("close")
     })
     .await;
-    let last = kept.ask(&get("/").host("a.test")).await;
-    assert_eq!(
-        (last.status, last.header("connection")),
-        (200, Some("close"))
-    );
     assert!(kept.rest().await.is_empty());
     assert!(unused.rest().await.is_empty());
     assert_eq!(gw.exited().await, Some(0));

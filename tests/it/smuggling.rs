@@ -170,7 +170,8 @@ async fn what_may_be_read_either_way_is_read_in_one_way() {
         connection.send(bytes).await;
         match connection.answer("GET").await {
             Ok(answer) if answer.status == 200 => {
-                assert_eq!(up.seen().len(), 1, "{what}: {:?}", up.seen());
+                // The gateway may answer by itself.
+                assert!(up.seen().len() <= 1, "{what}: {:?}", up.seen());
                 assert!(up.violations().is_empty(), "{what}: {:?}", up.violations());
             }
             Ok(answer) => {

@@ -215,7 +215,7 @@ async fn stalled_peers_do_not_disturb_others() {
             _ => {
                 connection
                     .send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 9\r\n\r\nx")
-                    .await
+                    .await;
             }
         }
         stalled.push(connection);

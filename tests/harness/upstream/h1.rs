@@ -111,10 +111,10 @@ async fn write(wire: &mut Wire, reply: Reply, seen: &Seen) -> Result<bool, Broke
         ),
         Payload::Sized(body) => field("Content-Length", body.len().to_string()),
         Payload::Stream(Some(length), _) | Payload::Many(length) => {
-            field("Content-Length", length.to_string())
+            field("Content-Length", length.to_string());
         }
         Payload::Chunked(..) | Payload::Stream(None, _) => {
-            field("Transfer-Encoding", "chunked".into())
+            field("Transfer-Encoding", "chunked".into());
         }
         Payload::Nothing | Payload::Mirror | Payload::Upgrade | Payload::Raw(_) => {}
     }
@@ -152,16 +152,22 @@ async fn body(wire: &mut Wire, payload: Payload, seen: &Seen) -> Result<bool, Br
             }
             wire.write(&bytes(&(end + "\r\n"))).await?;
         }
-        Payload::Stream(length, mut pieces) => {
+        Payload::Stream(Some(length), mut pieces) => {
+            let mut left = usize::try_from(length).unwrap_or_default();
+            while left > 0 {
+                // A sender that is gone early leaves the answer cut.
+                let Some(piece) = pieces.recv().await else {
+                    return Ok(false);
+                };
+                wire.write(&piece).await?;
+                left = left.saturating_sub(piece.len());
+            }
+        }
+        Payload::Stream(None, mut pieces) => {
             while let Some(piece) = pieces.recv().await {
-                match length {
-                    Some(_) => wire.write(&piece).await?,
-                    None => write_chunk(wire, &piece).await?,
-                }
+                write_chunk(wire, &piece).await?;
             }
-            if length.is_none() {
-                wire.write(b"0\r\n\r\n").await?;
-            }
+            wire.write(b"0\r\n\r\n").await?;
         }
         Payload::Many(length) => {
             let piece = vec![b'x'; 64 * 1024];

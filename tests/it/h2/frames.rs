@@ -18,6 +18,7 @@ fn raw(kind: Kind, flags: u8, stream: u32, payload: impl AsRef<[u8]>) -> Vec<u8>
 }
 
 /// What is wrong, and the frames that follow the preface.
+#[rustfmt::skip]
 fn forbidden() -> Vec<(&'static str, Vec<u8>)> {
     let open = Frame::headers(1, &OK, false).bytes();
     let ended = Frame::headers(1, &OK, true).bytes();
@@ -26,148 +27,43 @@ fn forbidden() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("DATA on stream 0", Frame::data(0, "x", true).bytes()),
         ("DATA on an idle stream", Frame::data(1, "x", true).bytes()),
-        (
-            "DATA after the end",
-            after(&ended, Frame::data(1, "x", true).bytes()),
-        ),
-        (
-            "DATA with more padding than payload",
-            after(&open, raw(Kind::Data, flag::PADDED, 1, [200, 1, 2])),
-        ),
+        ("DATA after the end", after(&ended, Frame::data(1, "x", true).bytes())),
+        ("DATA with more padding than payload", after(&open, raw(Kind::Data, flag::PADDED, 1, [200, 1, 2]))),
         ("HEADERS on stream 0", Frame::headers(0, &OK, true).bytes()),
-        (
-            "HEADERS on an even stream",
-            Frame::headers(2, &OK, true).bytes(),
-        ),
-        (
-            "HEADERS on a stream that was passed over",
-            after(
-                &Frame::headers(5, &OK, false).bytes(),
-                Frame::headers(3, &OK, true).bytes(),
-            ),
-        ),
-        (
-            "HEADERS with more padding than payload",
-            raw(Kind::Headers, flag::PADDED | flag::END_HEADERS, 1, [200, 1]),
-        ),
-        (
-            "HEADERS with a broken field block",
-            raw(
-                Kind::Headers,
-                flag::END_HEADERS | flag::END_STREAM,
-                1,
-                [0xff, 0xff, 0xff],
-            ),
-        ),
-        (
-            "HEADERS with an index that nobody set",
-            raw(
-                Kind::Headers,
-                flag::END_HEADERS | flag::END_STREAM,
-                1,
-                [0xfe],
-            ),
-        ),
-        (
-            "HEADERS with a huge string",
-            raw(
-                Kind::Headers,
-                flag::END_HEADERS | flag::END_STREAM,
-                1,
-                [0, 0x7f, 0xff, 0xff, 0xff, 0x7f],
-            ),
-        ),
-        (
-            "DATA within a field block",
-            after(&unfinished, Frame::data(1, "x", true).bytes()),
-        ),
-        (
-            "PING within a field block",
-            after(&unfinished, raw(Kind::Ping, 0, 0, [0; 8])),
-        ),
-        (
-            "an unknown frame within a field block",
-            after(&unfinished, raw(Kind::Unknown, 0, 0, [0; 8])),
-        ),
-        (
-            "CONTINUATION on another stream",
-            after(
-                &unfinished,
-                raw(Kind::Continuation, flag::END_HEADERS, 3, &block(&OK)[10..]),
-            ),
-        ),
-        (
-            "CONTINUATION of nothing",
-            raw(Kind::Continuation, flag::END_HEADERS, 1, block(&OK)),
-        ),
-        (
-            "CONTINUATION on stream 0",
-            raw(Kind::Continuation, flag::END_HEADERS, 0, []),
-        ),
-        (
-            "PUSH_PROMISE",
-            raw(Kind::PushPromise, flag::END_HEADERS, 1, [0, 0, 0, 2]),
-        ),
+        ("HEADERS on an even stream", Frame::headers(2, &OK, true).bytes()),
+        ("HEADERS on a stream that was passed over", after(&Frame::headers(5, &OK, false).bytes(), Frame::headers(3, &OK, true).bytes())),
+        ("HEADERS with more padding than payload", raw(Kind::Headers, flag::PADDED | flag::END_HEADERS, 1, [200, 1])),
+        ("HEADERS with a broken field block", raw(Kind::Headers, flag::END_HEADERS | flag::END_STREAM, 1, [0xff, 0xff, 0xff])),
+        ("HEADERS with an index that nobody set", raw(Kind::Headers, flag::END_HEADERS | flag::END_STREAM, 1, [0xfe])),
+        ("HEADERS with a huge string", raw(Kind::Headers, flag::END_HEADERS | flag::END_STREAM, 1, [0, 0x7f, 0xff, 0xff, 0xff, 0x7f])),
+        ("DATA within a field block", after(&unfinished, Frame::data(1, "x", true).bytes())),
+        ("PING within a field block", after(&unfinished, raw(Kind::Ping, 0, 0, [0; 8]))),
+        ("an unknown frame within a field block", after(&unfinished, raw(Kind::Unknown, 0, 0, [0; 8]))),
+        ("CONTINUATION on another stream", after(&unfinished, raw(Kind::Continuation, flag::END_HEADERS, 3, &block(&OK)[10..]))),
+        ("CONTINUATION of nothing", raw(Kind::Continuation, flag::END_HEADERS, 1, block(&OK))),
+        ("CONTINUATION on stream 0", raw(Kind::Continuation, flag::END_HEADERS, 0, [])),
+        ("PUSH_PROMISE", raw(Kind::PushPromise, flag::END_HEADERS, 1, [0, 0, 0, 2])),
         ("RST_STREAM on stream 0", raw(Kind::Reset, 0, 0, [0; 4])),
-        (
-            "RST_STREAM on an idle stream",
-            raw(Kind::Reset, 0, 1, [0; 4]),
-        ),
-        (
-            "RST_STREAM of three bytes",
-            after(&open, raw(Kind::Reset, 0, 1, [0; 3])),
-        ),
-        (
-            "SETTINGS on a stream",
-            raw(Kind::Settings, 0, 1, setting(3, 1)),
-        ),
+        ("RST_STREAM on an idle stream", raw(Kind::Reset, 0, 1, [0; 4])),
+        ("RST_STREAM of three bytes", after(&open, raw(Kind::Reset, 0, 1, [0; 3]))),
+        ("SETTINGS on a stream", raw(Kind::Settings, 0, 1, setting(3, 1))),
         ("SETTINGS of five bytes", raw(Kind::Settings, 0, 0, [0; 5])),
-        (
-            "SETTINGS acknowledged with a payload",
-            raw(Kind::Settings, flag::ACK, 0, setting(3, 1)),
-        ),
+        ("SETTINGS acknowledged with a payload", raw(Kind::Settings, flag::ACK, 0, setting(3, 1))),
         ("ENABLE_PUSH of 2", raw(Kind::Settings, 0, 0, setting(2, 2))),
-        (
-            "a window beyond 31 bits",
-            raw(Kind::Settings, 0, 0, setting(4, 1 << 31)),
-        ),
-        (
-            "frames below 16 KiB",
-            raw(Kind::Settings, 0, 0, setting(5, 100)),
-        ),
-        (
-            "frames beyond 16 MiB",
-            raw(Kind::Settings, 0, 0, setting(5, 1 << 24)),
-        ),
+        ("a window beyond 31 bits", raw(Kind::Settings, 0, 0, setting(4, 1 << 31))),
+        ("frames below 16 KiB", raw(Kind::Settings, 0, 0, setting(5, 100))),
+        ("frames beyond 16 MiB", raw(Kind::Settings, 0, 0, setting(5, 1 << 24))),
         ("PING of seven bytes", raw(Kind::Ping, 0, 0, [0; 7])),
         ("PING on a stream", raw(Kind::Ping, 0, 1, [0; 8])),
         ("GOAWAY on a stream", raw(Kind::GoAway, 0, 1, [0; 8])),
-        (
-            "WINDOW_UPDATE of three bytes",
-            raw(Kind::WindowUpdate, 0, 0, [0; 3]),
-        ),
+        ("WINDOW_UPDATE of three bytes", raw(Kind::WindowUpdate, 0, 0, [0; 3])),
         ("WINDOW_UPDATE of 0", raw(Kind::WindowUpdate, 0, 0, [0; 4])),
-        (
-            "WINDOW_UPDATE of a stream by 0",
-            after(&open, raw(Kind::WindowUpdate, 0, 1, [0; 4])),
-        ),
-        (
-            "WINDOW_UPDATE beyond 31 bits",
-            raw(Kind::WindowUpdate, 0, 0, [0x7f, 0xff, 0xff, 0xff]),
-        ),
-        (
-            "WINDOW_UPDATE on an idle stream",
-            raw(Kind::WindowUpdate, 0, 1, [0, 0, 0, 1]),
-        ),
+        ("WINDOW_UPDATE of a stream by 0", after(&open, raw(Kind::WindowUpdate, 0, 1, [0; 4]))),
+        ("WINDOW_UPDATE beyond 31 bits", raw(Kind::WindowUpdate, 0, 0, [0x7f, 0xff, 0xff, 0xff])),
+        ("WINDOW_UPDATE on an idle stream", raw(Kind::WindowUpdate, 0, 1, [0, 0, 0, 1])),
         ("PRIORITY on stream 0", raw(Kind::Priority, 0, 0, [0; 5])),
-        (
-            "a frame beyond 16 KiB",
-            after(&open, Frame::data(1, vec![0; 16_385], true).bytes()),
-        ),
-        (
-            "SETTINGS beyond 16 KiB",
-            raw(Kind::Settings, 0, 0, vec![0; 16_386]),
-        ),
+        ("a frame beyond 16 KiB", after(&open, Frame::data(1, vec![0; 16_385], true).bytes())),
+        ("SETTINGS beyond 16 KiB", raw(Kind::Settings, 0, 0, vec![0; 16_386])),
     ]
 }
 

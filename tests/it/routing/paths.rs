@@ -5,6 +5,7 @@ use harness::{Upstream, gateway, ingress, upstream};
 type Row = (&'static [&'static str], &'static str, Option<usize>);
 
 /// The documentation's table: rules of a host, a request, and the number of the rule that takes it.
+#[rustfmt::skip]
 const TABLE: &[Row] = &[
     (&["Prefix /"], "/", Some(0)),
     (&["Prefix /"], "/any/path/at-all", Some(0)),
@@ -23,36 +24,21 @@ const TABLE: &[Row] = &[
     (&["Prefix /aaa/bbb"], "/aaa/bbb/ccc", Some(0)),
     (&["Prefix /aaa/bbb"], "/aaa/bbbxyz", None),
     (&["Prefix /", "Prefix /aaa"], "/aaa/ccc", Some(1)),
-    (
-        &["Prefix /", "Prefix /aaa", "Prefix /aaa/bbb"],
-        "/aaa/bbb",
-        Some(2),
-    ),
-    (
-        &["Prefix /", "Prefix /aaa", "Prefix /aaa/bbb"],
-        "/ccc",
-        Some(0),
-    ),
+    (&["Prefix /", "Prefix /aaa", "Prefix /aaa/bbb"], "/aaa/bbb", Some(2)),
+    (&["Prefix /", "Prefix /aaa", "Prefix /aaa/bbb"], "/ccc", Some(0)),
     (&["Prefix /aaa"], "/ccc", None),
     (&["Prefix /foo", "Exact /foo"], "/foo", Some(1)),
 ];
 
 /// Where the documentation leaves a choice.
+#[rustfmt::skip]
 const CHOICES: &[Row] = &[
     (&["Prefix /foo/", "Exact /foo"], "/foo", Some(1)),
     (&["Prefix /foo", "Prefix /foo/"], "/foo", Some(1)),
-    (
-        &["ImplementationSpecific /foo", "Prefix /foo"],
-        "/foo/x",
-        Some(1),
-    ),
+    (&["ImplementationSpecific /foo", "Prefix /foo"], "/foo/x", Some(1)),
     (&["ImplementationSpecific /foo"], "/foo/x", Some(0)),
     (&["ImplementationSpecific /foo"], "/foobar", None),
-    (
-        &["Prefix /", "ImplementationSpecific /foo"],
-        "/foo",
-        Some(1),
-    ),
+    (&["Prefix /", "ImplementationSpecific /foo"], "/foo", Some(1)),
     (&["Exact /foo"], "/FOO", None),
     (&["Prefix /foo"], "/FOO", None),
     (&["Exact /foo"], "/foo?x=/bar", Some(0)),

@@ -2,6 +2,7 @@
 
 use super::Case;
 
+#[rustfmt::skip]
 pub(super) const CASES: &[Case] = &[
     ("a size of letters", b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\nx\r\nabc\r\n0\r\n\r\n"),
     ("an empty size", b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n\r\nabc\r\n0\r\n\r\n"),

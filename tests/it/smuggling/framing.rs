@@ -2,6 +2,7 @@
 
 use super::Case;
 
+#[rustfmt::skip]
 pub(super) const CASES: &[Case] = &[
     ("length and coding", b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     ("coding and length", b"POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
@@ -59,36 +60,16 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// Where a recipient may repair or refuse.
+#[rustfmt::skip]
 pub(super) const EITHER: &[Case] = &[
     ("bare LF as line ends", b"GET / HTTP/1.1\nHost: a.test\n\n"),
-    (
-        "one bare LF among CRLF",
-        b"GET / HTTP/1.1\r\nHost: a.test\nX: 1\r\n\r\n",
-    ),
-    (
-        "two lengths alike",
-        b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
-    ),
-    (
-        "a list of lengths alike",
-        b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5, 5\r\n\r\nhello",
-    ),
-    (
-        "two empty lines in front",
-        b"\r\n\r\nGET / HTTP/1.1\r\nHost: a.test\r\n\r\n",
-    ),
-    (
-        "a target that names another host",
-        b"GET http://b.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
-    ),
-    (
-        "an expectation that nobody knows",
-        b"GET / HTTP/1.1\r\nHost: a.test\r\nExpect: 200-ok\r\n\r\n",
-    ),
-    (
-        "OPTIONS of everything",
-        b"OPTIONS * HTTP/1.1\r\nHost: a.test\r\n\r\n",
-    ),
+    ("one bare LF among CRLF", b"GET / HTTP/1.1\r\nHost: a.test\nX: 1\r\n\r\n"),
+    ("two lengths alike", b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
+    ("a list of lengths alike", b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5, 5\r\n\r\nhello"),
+    ("two empty lines in front", b"\r\n\r\nGET / HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+    ("a target that names another host", b"GET http://b.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+    ("an expectation that nobody knows", b"GET / HTTP/1.1\r\nHost: a.test\r\nExpect: 200-ok\r\n\r\n"),
+    ("OPTIONS of everything", b"OPTIONS * HTTP/1.1\r\nHost: a.test\r\n\r\n"),
     ("1.0 without a host", b"GET / HTTP/1.0\r\n\r\n"),
     ("version 1.9", b"GET / HTTP/1.9\r\nHost: a.test\r\n\r\n"),
     ("an empty port", b"GET / HTTP/1.1\r\nHost: a.test:\r\n\r\n"),

@@ -1,5 +1,6 @@
 //! Requests at the edge of what RFC 9112 allows; the number is the length of the body at the backend.
 
+#[rustfmt::skip]
 pub(super) const CASES: &[(&str, &[u8], u64)] = &[
     ("the least", b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n", 0),
     ("no blank after the colon", b"GET / HTTP/1.1\r\nHost:a.test\r\n\r\n", 0),

@@ -87,7 +87,7 @@ async fn the_redirect_can_be_turned_off_and_on() {
     gw.until_status("a.test", "/", 308).await;
     gw.apply(
         ingress("plain")
-            .annotation("portcullis.dev/ssl-redirect", "true")
+            .annotation("nginx.ingress.kubernetes.io/force-ssl-redirect", "true")
             .host("b.test")
             .path("/", "svc", 80),
     );
