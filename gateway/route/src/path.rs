@@ -136,18 +136,28 @@ fn remove_dot_segments(path: &str) -> Result<String, PathError> {
     Ok(out)
 }
 
-/// The form that is matched: runs of `/` taken as one. Borrows where there are none.
+/// The form that is matched: runs of `/` taken as one, and the digits of percent-encodings, which mean
+/// the same in either case (RFC 3986 section 6.2.2.1), as upper case. Borrows where nothing changes.
 pub fn collapse(path: &str) -> Cow<'_, str> {
-    if !path.contains("//") {
+    if !path.contains("//") && !path.contains('%') {
         return Cow::Borrowed(path);
     }
     let mut out = String::with_capacity(path.len());
+    let mut digits = 0;
     for c in path.chars() {
-        if c != '/' || !out.ends_with('/') {
+        if digits > 0 {
+            out.push(c.to_ascii_uppercase());
+            digits -= 1;
+        } else if c != '/' || !out.ends_with('/') {
             out.push(c);
+            digits = if c == '%' { 2 } else { 0 };
         }
     }
-    Cow::Owned(out)
+    if out == path {
+        Cow::Borrowed(path)
+    } else {
+        Cow::Owned(out)
+    }
 }
 
 /// Why a path is refused (400).

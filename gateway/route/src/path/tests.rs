@@ -130,6 +130,22 @@ fn runs_of_slashes_match_as_one() {
 }
 
 #[test]
+fn percent_encodings_match_in_either_case() {
+    let cases = [
+        ("/caf%c3%a9", "/caf%C3%A9"),
+        ("/caf%C3%a9/x", "/caf%C3%A9/x"),
+        ("/a%2fb", "/a%2Fb"),
+        ("/a%2F%2f//b", "/a%2F%2F/b"),
+        ("/a%20b", "/a%20b"),
+        ("/%25c3", "/%25c3"),
+    ];
+    for (path, expected) in cases {
+        assert_eq!(collapse(path), expected);
+    }
+    assert!(matches!(collapse("/a%2Fb"), Cow::Borrowed(_)));
+}
+
+#[test]
 fn patterns_name_their_type_and_path() {
     let cases = [
         (PathPattern::Exact("/a".into()), "Exact /a"),
@@ -180,6 +196,14 @@ fn depth(path: &str) -> Option<i32> {
     Some(depth)
 }
 
+/// Whether a `%` stands without two hexadecimal digits behind it.
+fn is_broken(path: &str) -> bool {
+    path.split('%').skip(1).any(|rest| {
+        let digits = rest.bytes().take(2).filter(u8::is_ascii_hexdigit);
+        digits.count() < 2
+    })
+}
+
 proptest! {
     #[test]
     fn normalising_is_idempotent_and_leaves_no_dot_segment(path in tricky()) {
@@ -195,10 +219,8 @@ proptest! {
     #[test]
     fn a_path_is_refused_exactly_if_it_climbs_or_is_broken(path in tricky()) {
         let decoded = path.replace("%2e", ".").replace("%2E", ".").replace("%61", "a");
-        let broken = path.replace("%2e", "").replace("%2E", "").replace("%2F", "").replace("%61", "")
-            .replace("%25", "").replace("%c3", "").replace("%a9", "").replace("%5c", "");
         let result = normalise(&path);
-        if broken.contains('%') {
+        if is_broken(&path) {
             prop_assert!(result == Err(PathError::Percent) || result == Err(PathError::Climbs), "{:?}", result);
         } else if depth(&decoded).is_none() {
             prop_assert_eq!(result, Err(PathError::Climbs));
@@ -224,7 +246,7 @@ proptest! {
     }
 
     #[test]
-    fn collapsing_is_idempotent(path in "/[/ab]{0,12}") {
+    fn collapsing_is_idempotent(path in "/([/ab]|%[0-9a-fA-F]{2}){0,12}") {
         let once = collapse(&path).into_owned();
         prop_assert!(!once.contains("//"));
         prop_assert_eq!(collapse(&once).into_owned(), once);

@@ -84,6 +84,10 @@ fn matching_is_case_sensitive_and_takes_double_slashes_as_one() {
 fn an_encoded_slash_is_no_separator() {
     assert_eq!(found(&["Prefix /foo"], "/foo%2Fbar"), None);
     assert_eq!(
+        found(&["Prefix /foo%2Fbar"], "/foo%2fbar/x"),
+        Some("Prefix /foo%2Fbar")
+    );
+    assert_eq!(
         found(&["Prefix /foo%2Fbar"], "/foo%2Fbar/x"),
         Some("Prefix /foo%2Fbar")
     );
