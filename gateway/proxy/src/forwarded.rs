@@ -17,9 +17,11 @@ pub(crate) struct Origin {
 }
 
 /// The peer of a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    /// Its address as a field's value, which most requests need.
+    text: HeaderValue,
     pub(crate) tls: bool,
     pub(crate) trusted: bool,
 }
@@ -30,6 +32,7 @@ impl Peer {
         let ip = address.ip().to_canonical();
         Self {
             address: SocketAddr::new(ip, address.port()),
+            text: address_value(ip),
             tls,
             trusted: is_trusted(ip, proxies),
         }
@@ -83,15 +86,20 @@ impl Peer {
         port: Option<u16>,
         headers: &mut HeaderMap,
     ) {
+        // One growth for all that is added on the way.
+        headers.reserve(ADDED);
+        let client = if origin.client == self.address.ip() {
+            self.text.clone()
+        } else {
+            address_value(origin.client)
+        };
         let list = if self.trusted {
             self.list(origin, headers)
         } else {
             None
         };
-        if let Some(client) = address_value(origin.client) {
-            headers.insert(X_FORWARDED_FOR, list.unwrap_or_else(|| client.clone()));
-            headers.insert(X_REAL_IP, client);
-        }
+        headers.insert(X_FORWARDED_FOR, list.unwrap_or_else(|| client.clone()));
+        headers.insert(X_REAL_IP, client);
         let scheme = if origin.https { "https" } else { "http" };
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
         let keep =
@@ -156,8 +164,9 @@ fn last_of(list: &[u8]) -> &[u8] {
         .trim_ascii()
 }
 
-fn address_value(ip: IpAddr) -> Option<HeaderValue> {
-    HeaderValue::from_str(&ip.to_string()).ok()
+fn address_value(ip: IpAddr) -> HeaderValue {
+    // An address is made of digits, letters, dots and colons only.
+    HeaderValue::try_from(ip.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 /// Whether `ip`, in canonical form, is one of the trusted proxies'.
@@ -165,6 +174,8 @@ pub(crate) fn is_trusted(ip: IpAddr, proxies: &[IpNet]) -> bool {
     proxies.iter().any(|net| net.contains(&ip))
 }
 
+/// Fields that a request gets on its way: those here, its id, and its framing.
+const ADDED: usize = 8;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");

@@ -19,8 +19,15 @@ pub(crate) struct Nominated;
 /// message itself: removing it, or not, would make two different messages of one.
 pub(crate) fn strip(headers: &mut HeaderMap) -> Result<Hop, Nominated> {
     let mut hop = Hop::default();
-    // One pass tells whether there is anything to do: mostly there is a `Connection`, or nothing.
-    if !headers.keys().any(is_hop) {
+    // One pass tells what there is to do: mostly nothing, or a `Connection` alone. A removal each
+    // would hash seven names.
+    let mut present = [false; 7];
+    for name in headers.keys() {
+        if let Some(slot) = index(name).and_then(|index| present.get_mut(index)) {
+            *slot = true;
+        }
+    }
+    if !present.contains(&true) {
         return Ok(hop);
     }
     let mut upgrade = false;
@@ -45,18 +52,22 @@ pub(crate) fn strip(headers: &mut HeaderMap) -> Result<Hop, Nominated> {
     if nominated.iter().any(is_end_to_end) {
         return Err(Nominated);
     }
-    hop.trailers = headers.get_all(header::TE).iter().any(|value| {
-        let mut codings = value.as_bytes().split(|&b| b == b',');
-        codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-    });
+    let [_, te, ..] = present;
+    hop.trailers = te
+        && headers.get_all(header::TE).iter().any(|value| {
+            let mut codings = value.as_bytes().split(|&b| b == b',');
+            codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+        });
     if upgrade {
         let wanted = headers.get(header::UPGRADE);
         hop.upgrade = wanted
             .filter(|value| !value.as_bytes().eq_ignore_ascii_case(b"h2c"))
             .cloned();
     }
-    for name in HOP {
-        headers.remove(name);
+    for (name, present) in HOP.iter().zip(present) {
+        if present {
+            headers.remove(name);
+        }
     }
     for name in nominated {
         headers.remove(name);
@@ -64,8 +75,14 @@ pub(crate) fn strip(headers: &mut HeaderMap) -> Result<Hop, Nominated> {
     Ok(hop)
 }
 
-fn is_hop(name: &HeaderName) -> bool {
-    HOP.contains(name)
+/// The place of a name in [`HOP`].
+fn index(name: &HeaderName) -> Option<usize> {
+    let name = name.as_str();
+    // Their lengths tell most other names apart from them.
+    if !matches!(name.len(), 2 | 7 | 10 | 14 | 16 | 17) {
+        return None;
+    }
+    HOP.iter().position(|hop| hop.as_str() == name)
 }
 
 fn is_end_to_end(name: &HeaderName) -> bool {
@@ -79,7 +96,8 @@ fn is_end_to_end(name: &HeaderName) -> bool {
     .contains(name)
 }
 
-const HOP: [HeaderName; 8] = [
+/// `te` is second: see [`strip`].
+const HOP: [HeaderName; 7] = [
     header::CONNECTION,
     header::TE,
     header::TRANSFER_ENCODING,
@@ -87,7 +105,6 @@ const HOP: [HeaderName; 8] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     HeaderName::from_static("http2-settings"),
-    header::PROXY_AUTHENTICATE,
 ];
 
 #[cfg(test)]

@@ -30,13 +30,29 @@ pub(crate) fn forwarded(
     match kept {
         Some(id) => exchange.note_request_id(&id.clone()),
         None => {
-            let id = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-            if let Ok(id) = HeaderValue::try_from(id) {
+            if let Ok(id) = HeaderValue::from_bytes(&request_id()) {
                 exchange.note_request_id(&id);
                 head.headers.insert(X_REQUEST_ID, id);
             }
         }
     }
+}
+
+/// 128 random bits in hexadecimal, as nginx makes them.
+fn request_id() -> [u8; 32] {
+    let mut digits = [0; 32];
+    let mut bits = fastrand::u128(..);
+    for digit in &mut digits {
+        let [low, ..] = bits.to_le_bytes();
+        let low = low & 15;
+        *digit = if low < 10 {
+            b'0' + low
+        } else {
+            b'a' + low - 10
+        };
+        bits >>= 4;
+    }
+    digits
 }
 
 /// The target in the form that the backend's protocol wants, with the normal path.

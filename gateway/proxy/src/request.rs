@@ -72,9 +72,12 @@ pub(crate) async fn serve(session: Rc<Session>, request: Request<Incoming>) -> R
             upgrade::open(&session.worker, sides, exchange);
             Response::from_parts(head, Answer::Tunnel)
         }
-        Ok(Outcome::Redirect(location)) => answer::redirect(exchange, location, rest).await,
+        // The rare ways out are boxed: every request's future would be as large as they are.
+        Ok(Outcome::Redirect(location)) => {
+            Box::pin(answer::redirect(exchange, location, rest)).await
+        }
         Ok(Outcome::Options) => answer::options(exchange),
-        Err(reason) => answer::refuse(exchange, reason, rest).await,
+        Err(reason) => Box::pin(answer::refuse(exchange, reason, rest)).await,
     };
     finish(&session, &origin, &mut response, version);
     response
@@ -234,7 +237,7 @@ async fn body(
     }
     // HTTP/2 may declare nothing and yet send something: know before the head is sent.
     if subject.declared == Some(0) {
-        rest.read_nothing(stall).await?;
+        Box::pin(rest.read_nothing(stall)).await?;
         return Ok((RequestBody::Empty, BodyState::new(true)));
     }
     let state = BodyState::new(false);

@@ -193,7 +193,8 @@ async fn obtain(
         return Ok((sender, true));
     }
     worker.stats.upstream_connections.fetch_add(1, Relaxed);
-    let connected = connect::connect(worker, key, route.connect_timeout).await;
+    // Boxed, as it is large and rare: every request's future would be as large.
+    let connected = Box::pin(connect::connect(worker, key, route.connect_timeout)).await;
     match connected {
         Ok(sender) => {
             worker.pools.share(key, &sender);

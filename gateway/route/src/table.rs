@@ -5,13 +5,15 @@
 
 use std::{cmp::Ordering, collections::HashMap};
 
+use foldhash::fast::RandomState;
+
 use crate::{HostPattern, PathPattern, collapse};
 
 /// Rules compiled for look-up; `T` is what a rule leads to.
 #[derive(Debug)]
 pub struct Table<T> {
-    exact: HashMap<Box<str>, Paths>,
-    wildcard: HashMap<Box<str>, Paths>,
+    exact: HashMap<Box<str>, Paths, RandomState>,
+    wildcard: HashMap<Box<str>, Paths, RandomState>,
     any: Option<Paths>,
     rules: Vec<(HostPattern, PathPattern, T)>,
     defaults: Vec<(HostPattern, Option<T>)>,
@@ -21,10 +23,10 @@ pub struct Table<T> {
 /// The paths of one host, by index into the table's rules.
 #[derive(Debug, Default)]
 struct Paths {
-    exact: HashMap<Box<str>, usize>,
+    exact: HashMap<Box<str>, usize, RandomState>,
     /// By the path without its trailing slash: all patterns alike but for that slash take the same
     /// requests, so that only one of them can ever win.
-    prefix: HashMap<Box<str>, usize>,
+    prefix: HashMap<Box<str>, usize, RandomState>,
     /// Index into the table's defaults.
     default: Option<usize>,
 }
@@ -144,8 +146,8 @@ impl<T> Table<T> {
         catch_all: Option<T>,
     ) -> Self {
         let mut table = Self {
-            exact: HashMap::new(),
-            wildcard: HashMap::new(),
+            exact: HashMap::default(),
+            wildcard: HashMap::default(),
             any: None,
             rules: rules.into_iter().collect(),
             defaults: Vec::new(),

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use foldhash::fast::RandomState;
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
@@ -122,9 +123,9 @@ impl Drop for Lease {
 /// Idle HTTP/1 connections, and HTTP/2 connections that have room.
 pub(crate) struct Pools {
     limits: UpstreamLimits,
-    idle: RefCell<HashMap<Key, Vec<Idle>>>,
+    idle: RefCell<HashMap<Key, Vec<Idle>, RandomState>>,
     count: Cell<usize>,
-    shared: RefCell<HashMap<Key, Vec<Shared>>>,
+    shared: RefCell<HashMap<Key, Vec<Shared>, RandomState>>,
     /// Held while an HTTP/2 connection is made.
     gates: RefCell<HashMap<Key, Rc<Mutex<()>>>>,
 }
