@@ -165,6 +165,11 @@ impl Http2 {
         )
     }
 
+    /// Whether requests may still begin: the server has not said that it goes.
+    pub async fn is_open(&mut self) -> bool {
+        poll_fn(|cx| self.send.poll_ready(cx)).await.is_ok()
+    }
+
     /// Whether the server lets clients open RFC 8441 tunnels.
     pub fn allows_tunnels(&self) -> bool {
         self.send.is_extended_connect_protocol_enabled()

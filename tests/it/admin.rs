@@ -101,6 +101,10 @@ async fn metrics_count_requests() {
         line.starts_with("portcullis_") && line.contains("2xx") && line.ends_with(" 3")
     });
     assert!(counted, "{text}");
+    assert!(
+        text.contains("le=\"+Inf\""),
+        "a histogram ends with +Inf: {text}"
+    );
 }
 
 #[tokio::test]

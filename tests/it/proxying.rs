@@ -1,5 +1,6 @@
 //! What a backend is sent, and what a client gets.
 
+mod aborts;
 mod bodies;
 mod fields;
 mod forwarded;

@@ -1,5 +1,7 @@
 //! Reload is nothing: configuration changes close nothing, fail nothing, and cost no memory.
 
+mod folder;
+
 use std::{
     sync::{
         Arc,
@@ -199,29 +201,5 @@ async fn an_object_that_the_api_would_refuse_leaves_what_it_was() {
         assert_eq!(gw.get("a.test", "/").await.status, 200, "number {number}");
         let problem = gw.until_problem(&["\"web\"", "Ingress"]).await;
         assert_eq!(problem["severity"], "error", "{problem}");
-    }
-}
-
-#[tokio::test]
-async fn files_in_sub_folders_and_lists_and_json_are_read() {
-    let up = upstream().start().await;
-    let gw = crate::in_front_of(&up).start().await;
-    let rule = |name: &str| {
-        ingress(name)
-            .host(&format!("{name}.test"))
-            .path("/", "svc", 80)
-            .object()
-            .0
-    };
-    let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [rule("one"), rule("two")]});
-    gw.write("deep/er/list.json", &list.to_string());
-    gw.write("deep/other.yml", &rule("three").to_string());
-    gw.write("deep/.hidden.yaml", &rule("hidden").to_string());
-    gw.write("deep/readme.txt", &rule("text").to_string());
-    for host in ["one.test", "two.test", "three.test"] {
-        gw.until_status(host, "/", 200).await;
-    }
-    for host in ["hidden.test", "text.test"] {
-        assert_eq!(gw.get(host, "/").await.status, 404, "{host}");
     }
 }

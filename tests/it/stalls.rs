@@ -1,5 +1,7 @@
 //! Peers that stall: each of fourteen ways is cut, and others do not notice.
 
+mod patience;
+
 use std::time::{Duration, Instant};
 
 use harness::{
@@ -31,12 +33,15 @@ async fn start() -> (Gateway, Upstream) {
         })
         .start()
         .await;
-    let builder = LIMITS
+    (limited(&up).start().await, up)
+}
+
+/// In front of a backend, with every limit at one second.
+fn limited(up: &Upstream) -> harness::GatewayBuilder {
+    let builder = crate::in_front_of(up);
+    LIMITS
         .iter()
-        .fold(crate::in_front_of(&up), |builder, flag| {
-            builder.flag(flag, "1s")
-        });
-    (builder.start().await, up)
+        .fold(builder, |builder, flag| builder.flag(flag, "1s"))
 }
 
 /// Sends a piece every tick until the connection is closed.
