@@ -1,11 +1,13 @@
 //! A client's connection: PROXY header, TLS, protocol, then requests until it ends.
 
 use std::{
+    future::poll_fn,
     io,
     net::SocketAddr,
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -27,6 +29,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     body::Answer,
     forwarded::{Peer, is_trusted},
+    gather::Gather,
     guard::Guard,
     listener::Kind,
     proxy_protocol::{HeaderError, Prefixed},
@@ -263,6 +266,7 @@ async fn http2(session: Rc<Session>, guard: Guard<Stream>) {
     let conn = Arc::clone(&session.conn);
     let limits = &session.worker.gateway.settings.limits;
     let list = u32::try_from(limits.head_size * 2).unwrap_or(u32::MAX);
+    let gather = Gather::new(guard);
     let connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.h2_streams)
@@ -273,12 +277,12 @@ async fn http2(session: Rc<Session>, guard: Guard<Stream>) {
         .max_header_list_size(list)
         .max_send_buf_size(limits.write_buffer)
         .enable_connect_protocol()
-        .serve_connection(TokioIo::new(guard), service(Rc::clone(&session)));
+        .serve_connection(TokioIo::new(gather.clone()), service(Rc::clone(&session)));
     let mut connection = pin!(connection);
     loop {
         tokio::select! {
             biased;
-            ended = &mut connection => {
+            ended = poll_fn(|cx| turn(connection.as_mut(), &gather, cx)) => {
                 if let Err(error) = ended {
                     tracing::debug!(client = %session.peer.address, %error, "connection ended");
                 }
@@ -292,6 +296,26 @@ async fn http2(session: Rc<Session>, guard: Guard<Stream>) {
                 }
             },
         }
+    }
+}
+
+/// One turn of an HTTP/2 connection, and then what it has to say.
+fn turn<C, E>(
+    connection: Pin<&mut C>,
+    gather: &Gather<Guard<Stream>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), E>>
+where
+    C: Future<Output = Result<(), E>>,
+{
+    if let Poll::Ready(ended) = connection.poll(cx) {
+        gather.last_out(cx);
+        return Poll::Ready(ended);
+    }
+    match gather.poll_out(cx) {
+        // Nobody is there to hear: the connection is over.
+        Poll::Ready(Err(_)) => Poll::Ready(Ok(())),
+        Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
     }
 }
 

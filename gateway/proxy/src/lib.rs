@@ -14,6 +14,7 @@ mod proxy_protocol;
 mod stream;
 mod tls;
 
+mod gather;
 mod guard;
 mod stalls;
 

@@ -92,7 +92,7 @@ pub struct Timeouts {
 pub struct UpstreamLimits {
     /// Idle connections that a worker keeps in all.
     pub idle_per_worker: usize,
-    /// Idle connections that a worker keeps to one endpoint.
+    /// Idle connections that a worker keeps to one endpoint; a burst's for a second longer.
     pub idle_per_endpoint: usize,
     /// How long an idle connection is kept.
     pub idle_timeout: Duration,

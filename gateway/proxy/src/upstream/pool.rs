@@ -198,10 +198,6 @@ impl Pools {
         }
         let mut idle = self.idle.borrow_mut();
         let connections = idle.entry(key).or_default();
-        if connections.len() >= self.limits.idle_per_endpoint {
-            connections.remove(0);
-            self.count.set(self.count.get() - 1);
-        }
         connections.push(Idle {
             sender,
             since: stalls::now(),
@@ -228,8 +224,16 @@ impl Pools {
         let patience = u64::try_from(self.limits.idle_timeout.as_millis()).unwrap_or(u64::MAX);
         let mut count = 0;
         self.idle.borrow_mut().retain(|_, connections| {
+            // The first ones are those used longest ago. What a burst left is closed once it has not
+            // been needed for a while; closing it at once would cost a connection a request.
+            let mut surplus = connections
+                .len()
+                .saturating_sub(self.limits.idle_per_endpoint);
             connections.retain(|idle| {
-                !idle.sender.is_closed() && now.saturating_sub(idle.since) < patience
+                let age = now.saturating_sub(idle.since);
+                let spare = surplus > 0 && age >= BURST;
+                surplus -= usize::from(spare);
+                !spare && age < patience && !idle.sender.is_closed()
             });
             count += connections.len();
             !connections.is_empty()
@@ -244,3 +248,6 @@ impl Pools {
         });
     }
 }
+
+/// Milliseconds for which connections beyond what is kept of an endpoint stay open.
+const BURST: u64 = 1000;
