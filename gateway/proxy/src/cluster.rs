@@ -129,7 +129,9 @@ impl Cluster {
             // All fit ones were tried: an ejected one is better than none.
             return order.find(|e| !tried.contains(&e.address)).cloned();
         };
-        let other = usable.get(random % count).filter(fit);
+        let other = usable
+            .get((start + 1 + random % (count - 1)) % count)
+            .filter(fit);
         match other.filter(|o| o.in_flight.load(Relaxed) < next.in_flight.load(Relaxed)) {
             Some(other) => Some(Arc::clone(other)),
             None => Some(Arc::clone(next)),

@@ -211,8 +211,6 @@ async fn http1(session: Rc<Session>, guard: Guard<Stream>) {
     let service = service(Rc::clone(&session));
     let mut connection = http1::Builder::new()
         .header_read_timeout(None)
-        // A client that has sent all it will still wants its answer.
-        .half_close(true)
         .max_buf_size(buffer)
         .serve_connection(TokioIo::new(guard), service)
         .with_upgrades();

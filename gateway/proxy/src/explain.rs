@@ -10,7 +10,7 @@ use crate::{
     authority::Subject,
     error::Reason,
     forwarded::Peer,
-    request::redirect,
+    redirect,
     snapshot::{LiveRoute, Snapshot, Upstream, describe},
     stalls,
 };
@@ -144,7 +144,8 @@ impl Snapshot {
         let tls = ask.url.scheme_str() == Some("https");
         let origin =
             Peer::new(SocketAddr::from(([0, 0, 0, 0], 0)), tls, &[]).origin(&head.headers, &[]);
-        if let Some(location) = redirect(self.redirect_port, found.target, &subject, &head, &origin)
+        if let Some(location) =
+            redirect::location(self.redirect_port, found.target, &subject, &head, &origin)
         {
             let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
             let message = format!("redirected to {location}");

@@ -17,6 +17,7 @@ mod tls;
 mod gather;
 mod guard;
 mod stalls;
+mod sweep;
 
 mod answer;
 mod authority;
@@ -26,6 +27,7 @@ mod forwarded;
 mod hop;
 mod outgoing;
 mod patience;
+mod redirect;
 mod request;
 mod upgrade;
 

@@ -270,7 +270,7 @@ impl Scrape {
                 .iter()
                 .map(|w| w.sum_micros.load(Relaxed))
                 .sum();
-            let bounds = BUCKETS.into_iter().chain([f64::MAX]);
+            let bounds = BUCKETS.into_iter().chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = bounds
                 .enumerate()
                 .map(|(index, bound)| {

@@ -84,12 +84,6 @@ pub(crate) fn target(
             head.uri = Uri::from(path_and_query);
             head.version = Version::HTTP_11;
             head.headers.insert(header::HOST, subject.field.clone());
-            if hop.trailers {
-                head.headers
-                    .insert(header::TE, HeaderValue::from_static("trailers"));
-                head.headers
-                    .insert(header::CONNECTION, HeaderValue::from_static("te"));
-            }
             return Ok(());
         }
         Protocol::Grpc | Protocol::H2c => Scheme::HTTP,

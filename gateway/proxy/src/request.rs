@@ -2,9 +2,7 @@
 
 use std::rc::Rc;
 
-use http::{
-    HeaderValue, Request, Response, StatusCode, Version, header, request::Parts, uri::PathAndQuery,
-};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
@@ -16,7 +14,7 @@ use crate::{
     error::Reason,
     exchange::Exchange,
     forwarded::Origin,
-    hop, outgoing,
+    hop, outgoing, redirect,
     snapshot::{LiveRoute, Upstream},
     upgrade::{self, Sides, Wish},
     upstream::{self, Outgoing, Reply},
@@ -108,7 +106,7 @@ async fn forward(
         .find(&subject.host, subject.path(&head))
         .ok_or(Reason::NoRoute)?;
     exchange.set_route(&route);
-    if let Some(location) = redirect(
+    if let Some(location) = redirect::location(
         session.worker.gateway.settings.redirect_port,
         &route,
         &subject,
@@ -188,39 +186,6 @@ fn check_size(session: &Session, head: &Parts) -> Result<(), Reason> {
         return Err(Reason::HeadTooLarge);
     }
     Ok(())
-}
-
-/// Where the request is redirected to, if it is: RFC 9110 section 15.4.9 keeps method and body, and
-/// path and query stay as the client wrote them.
-pub(crate) fn redirect(
-    port: Option<u16>,
-    route: &LiveRoute,
-    subject: &Subject,
-    head: &Parts,
-    origin: &Origin,
-) -> Option<HeaderValue> {
-    if origin.https || !route.config.ssl_redirect || subject.host.is_empty() {
-        return None;
-    }
-    // RFC 8555 section 8.3: a certificate cannot be asked for over the host's own https.
-    if subject
-        .path(head)
-        .starts_with("/.well-known/acme-challenge/")
-    {
-        return None;
-    }
-    let field = subject.field.to_str().ok()?;
-    let host = if subject.port.is_some() {
-        field.rsplit_once(':')?.0
-    } else {
-        field
-    };
-    let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let location = match port {
-        Some(port) => format!("https://{host}:{port}{target}"),
-        None => format!("https://{host}{target}"),
-    };
-    HeaderValue::from_str(&location).ok()
 }
 
 /// The body to send on.

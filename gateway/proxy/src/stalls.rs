@@ -4,7 +4,6 @@
 //! atomics, and each worker goes over its connections four times a second.
 
 use std::{
-    cell::RefCell,
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -157,6 +156,11 @@ impl Conn {
         }
     }
 
+    /// Whether every request is answered to the last byte.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.open.load(Relaxed) == 0
+    }
+
     /// Counts a request that begins; its end is [`Self::request_ended`].
     pub(crate) fn request_begun(&self) {
         self.open.fetch_add(1, Relaxed);
@@ -210,6 +214,10 @@ impl Conn {
         }
     }
 
+    pub(crate) fn is_http2(&self) -> bool {
+        self.protocol.load(Relaxed) == Framed::Http2 as u8
+    }
+
     /// Asks the connection to finish or to close.
     pub(crate) fn decide(&self, verdict: Verdict) {
         let bit = match verdict {
@@ -222,7 +230,12 @@ impl Conn {
     }
 
     /// What to do with this connection, if it stalls.
-    fn judge(&self, now: u64, limits: &Timeouts, draining: Option<u64>) -> Option<Verdict> {
+    pub(crate) fn judge(
+        &self,
+        now: u64,
+        limits: &Timeouts,
+        draining: Option<u64>,
+    ) -> Option<Verdict> {
         let frames = self.idle_frames.load(Relaxed);
         self.idle_frames
             .store(frames.saturating_sub(IDLE_FRAMES_A_SWEEP), Relaxed);
@@ -257,55 +270,6 @@ impl Conn {
     }
 }
 
-/// The connections of one worker.
-#[derive(Debug, Default)]
-pub(crate) struct Connections {
-    all: RefCell<Vec<Arc<Conn>>>,
-}
-
-impl Connections {
-    pub(crate) fn add(&self, conn: &Arc<Conn>) {
-        self.all.borrow_mut().push(Arc::clone(conn));
-    }
-
-    /// Goes over all connections: forgets ended ones, and ends stalled ones.
-    pub(crate) fn sweep(&self, limits: &Timeouts, draining: Option<u64>) {
-        let now = tick();
-        let mut all = self.all.borrow_mut();
-        all.retain(|conn| {
-            // Only this list still holds it: the connection has ended.
-            if Arc::strong_count(conn) == 1 {
-                return false;
-            }
-            if let Some(verdict) = conn.judge(now, limits, draining) {
-                conn.decide(verdict);
-            }
-            true
-        });
-        if all.capacity() > 64 && all.capacity() > 4 * all.len() {
-            all.shrink_to_fit();
-        }
-    }
-
-    /// Asks every connection to finish what runs.
-    pub(crate) fn finish_http2(&self) {
-        for conn in self.all.borrow().iter() {
-            if conn.protocol.load(Relaxed) == Framed::Http2 as u8 {
-                conn.decide(Verdict::Finish);
-            }
-        }
-    }
-
-    /// Connections that have not ended.
-    pub(crate) fn count(&self) -> usize {
-        self.all
-            .borrow()
-            .iter()
-            .filter(|conn| Arc::strong_count(conn) > 1)
-            .count()
-    }
-}
-
 /// Milliseconds since the process began, never 0, as of the last sweep of any worker.
 pub(crate) fn now() -> u64 {
     match COARSE.load(Relaxed) {
@@ -337,8 +301,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 static START: OnceLock<Instant> = OnceLock::new();
 static COARSE: AtomicU64 = AtomicU64::new(0);
 
-/// How often stalls are looked for.
-pub(crate) const SWEEP: Duration = Duration::from_millis(250);
 /// How long a connection that was asked to finish may still stay open without a request.
 const FINISHING: Duration = Duration::from_secs(3);
 /// A thousand at once, and a hundred a second for ever.

@@ -20,7 +20,7 @@ use crate::{
     gateway::{Gateway, Stage},
     listener::Kind,
     metrics::WorkerStats,
-    stalls::{Connections, SWEEP},
+    sweep::{Connections, SWEEP},
     upstream::Pools,
 };
 

@@ -1,3 +1,5 @@
+//! Claims about manifest, each a test.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Claims about objects, each a test.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Claims about problem, each a test.
+
 use super::*;
 
 fn problem() -> Problem {

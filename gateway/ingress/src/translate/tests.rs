@@ -1,3 +1,5 @@
+//! Claims about translate, each a test.
+
 mod annotation;
 mod backend;
 mod certificate;

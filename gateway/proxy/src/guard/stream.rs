@@ -45,6 +45,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 }
                 // The two common cases need no second buffer: a head that comes whole and alone, and
                 // a body of which more is left than the reader has room for.
+                State::Head if this.ended => return this.poll_end(),
                 State::Head if this.held.is_empty() => ready!(this.read_head(cx, buf))?,
                 State::Length { left, upgrade } if buf.remaining() as u64 <= left => {
                     let before = buf.filled().len();
@@ -59,7 +60,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 }
                 State::Head | State::Length { .. } | State::Chunked { .. } => {
                     if ready!(this.fill(cx))? == 0 {
-                        return Poll::Ready(Ok(()));
+                        this.ended = true;
+                        // In a body the end is an error, and the parser's to tell.
+                        return if this.state == State::Head {
+                            this.poll_end()
+                        } else {
+                            Poll::Ready(Ok(()))
+                        };
                     }
                 }
             }
@@ -71,6 +78,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
 }
 
 impl<S: AsyncRead + Unpin> Guard<S> {
+    /// The end of the stream. A client that has sent all it will still wants its answer: the parser
+    /// learns of the end when there is none to come, and asks again after each.
+    fn poll_end(&self) -> Poll<io::Result<()>> {
+        if self.conn.is_idle() {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+
     /// Reads where a head may begin, straight into the reader's buffer. What is not one whole head
     /// and nothing else is taken back to `held`.
     fn read_head(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -79,7 +96,7 @@ impl<S: AsyncRead + Unpin> Guard<S> {
         let read = buf.filled().get(before..).unwrap_or_default();
         if read.is_empty() {
             self.ended = true;
-            return Poll::Ready(Ok(()));
+            return self.poll_end();
         }
         let mut scanner = HeadScanner::default();
         match scanner.scan(read, self.bounds) {

@@ -1,3 +1,5 @@
+//! Claims about folder watch, each a test.
+
 use std::{fs, os::unix::fs::symlink, sync::Arc};
 
 use tempfile::TempDir;

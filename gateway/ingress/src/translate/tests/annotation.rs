@@ -1,3 +1,5 @@
+//! Claims about translate annotation, each a test.
+
 use std::time::Duration;
 
 use route::{Protocol, Route};

@@ -1,3 +1,5 @@
+//! Claims about translate backend, each a test.
+
 use route::EndpointState;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Claims about translate certificate, each a test.
+
 use super::*;
 use crate::{Kind, Options, Severity};
 

@@ -1,3 +1,5 @@
+//! Claims about translate class, each a test.
+
 use super::*;
 
 fn class(name: &str, controller: &str, default: &str) -> String {

@@ -1,3 +1,5 @@
+//! Claims about translate host, each a test.
+
 use super::*;
 use crate::Severity;
 
