@@ -38,6 +38,15 @@ pub async fn portcullis(arguments: &[&str]) -> Outcome {
     }
 }
 
+/// The program with a limit of open files, not yet started.
+pub(crate) fn command_with_files(limit: u32) -> Command {
+    let program = command();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]);
+    shell.arg(program.get_program());
+    shell
+}
+
 /// The program, not yet started.
 pub(crate) fn command() -> Command {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    Answer, Connection, Frames, Handshake, Http2, Object, Request, TlsOptions, Upstream, endpoint,
-    get, service, slice, until,
+    Answer, Connection, Frames, Handshake, Http2, Object, Request, TlsOptions, Upstream, binary,
+    endpoint, get, service, slice, until,
 };
 use process::Process;
 
@@ -18,6 +18,7 @@ use process::Process;
 pub struct GatewayBuilder {
     files: Vec<(String, String)>,
     flags: Vec<String>,
+    open_files: Option<u32>,
 }
 
 /// A gateway with one worker and no manifests.
@@ -63,6 +64,14 @@ impl GatewayBuilder {
         self
     }
 
+    /// Lets it open so many files and sockets.
+    pub fn open_files(self, limit: u32) -> Self {
+        Self {
+            open_files: Some(limit),
+            ..self
+        }
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Gateway {
         let gateway = self.launch().await;
@@ -97,7 +106,11 @@ impl GatewayBuilder {
             .filter(|flag| !flag.split('=').next().is_some_and(given));
         arguments.extend(defaults.map(|flag| (*flag).to_owned()));
         arguments.extend(self.flags.iter().cloned());
-        let process = Process::start(&arguments);
+        let command = match self.open_files {
+            None => binary::command(),
+            Some(limit) => binary::command_with_files(limit),
+        };
+        let process = Process::start(command, &arguments);
         let http = process.listener("http").await;
         let https = process.listener("https").await;
         let admin = process.listener("admin").await;
@@ -285,6 +298,11 @@ impl Gateway {
     /// Waits for its end; its exit code.
     pub async fn exited(&mut self) -> Option<i32> {
         self.process.exited().await
+    }
+
+    /// The CPU time that it has used.
+    pub fn cpu(&self) -> std::time::Duration {
+        self.process.cpu()
     }
 
     /// Its resident memory in bytes.

@@ -1,5 +1,8 @@
 //! Backends that break the protocol: the client learns of it, and nobody else is harmed.
 
+mod http2;
+mod mutations;
+
 use std::time::{Duration, Instant};
 
 use harness::{Broken, Gateway, Payload, Reply, Upstream, Wire, get, post, request, upstream};

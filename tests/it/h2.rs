@@ -1,7 +1,9 @@
 //! HTTP/2 towards clients: frames that RFC 9113 forbids, and requests that must not survive being
 //! written as HTTP/1.1.
 
+mod bytes;
 mod downgrade;
 mod floods;
 mod frames;
+mod mutations;
 mod requests;

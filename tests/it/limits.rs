@@ -235,3 +235,77 @@ async fn too_many_streams_at_once_are_refused_and_the_others_served() {
     }
     assert!(up.seen().len() <= 250, "{}", up.seen().len());
 }
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_refused_and_the_others_served() {
+    let up = upstream().start().await;
+    let gw = crate::in_front_of(&up)
+        .flag("--max-connections", "10")
+        .start()
+        .await;
+    let mut kept = Vec::new();
+    for _ in 0..10 {
+        let mut connection = gw.connect().await;
+        assert_eq!(connection.ask(&get("/").host("a.test")).await.status, 200);
+        kept.push(connection);
+    }
+    for _ in 0..5 {
+        let mut refused = gw.connect().await;
+        let end = refused.try_ask(&get("/").host("a.test")).await;
+        assert!(end.is_err(), "{end:?}");
+    }
+    for connection in &mut kept {
+        assert_eq!(connection.ask(&get("/").host("a.test")).await.status, 200);
+    }
+    kept.truncate(5);
+    harness::until("there is room again", async || {
+        let mut connection = gw.connect().await;
+        connection.try_ask(&get("/").host("a.test")).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_limits_of_heads_can_be_set() {
+    let up = upstream().start().await;
+    let gw = crate::in_front_of(&up)
+        .flag("--max-head-fields", "20")
+        .flag("--max-head-size", "4Ki")
+        .start()
+        .await;
+    assert_eq!(gw.send(&with_fields(15, 10)).await.status, 200);
+    for asked in [with_fields(25, 1), with_fields(1, 5_000)] {
+        let answer = gw.send(&asked).await;
+        assert_eq!(
+            (answer.status, answer.reason()),
+            (431, Some("head-too-large"))
+        );
+    }
+    let mut h2 = gw.http2().await;
+    let many: Vec<_> = (0..25).map(|number| (format!("x-{number}"), "v")).collect();
+    let many: Vec<_> = many
+        .iter()
+        .map(|(name, value)| (name.as_str(), *value))
+        .collect();
+    let answer = h2.ask(&many, "GET", "http://a.test/", None).await;
+    assert_eq!(
+        (answer.status, answer.reason()),
+        (431, Some("head-too-large"))
+    );
+    assert_eq!(h2.get("a.test", "/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_whole_request_can_be_limited() {
+    let gate = harness::Gate::closed();
+    let up = upstream()
+        .answer(move |_| harness::Reply::echo().after(&gate))
+        .start()
+        .await;
+    let gw = crate::in_front_of(&up)
+        .flag("--request-timeout", "500ms")
+        .start()
+        .await;
+    let answer = gw.get("a.test", "/").await;
+    assert_eq!((answer.status, answer.reason()), (504, Some("timeout")));
+}

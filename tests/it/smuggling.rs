@@ -2,9 +2,11 @@
 //! the connection is closed and no backend sees a thing. Their harmless neighbours work.
 
 mod bodies;
+mod bytes;
 mod framing;
 mod heads;
 mod hosts;
+mod mutations;
 mod works;
 
 use std::sync::Arc;

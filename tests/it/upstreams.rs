@@ -276,3 +276,23 @@ async fn of_two_endpoints_the_busy_one_is_spared() {
     assert!(slow.seen().len() <= 3, "{} of 20 wait", slow.seen().len());
     gate.open();
 }
+
+#[tokio::test]
+async fn a_small_put_goes_to_another_endpoint_when_one_hangs_up() {
+    let (up, silent) = (upstream().start().await, silent().await);
+    let gw = web().service("svc", 80, &[&up, &silent]).start().await;
+    for _ in 0..10 {
+        let asked = harness::request("PUT", "/").host("a.test");
+        let answer = gw.send(&asked.header("Content-Length", "0")).await;
+        assert_eq!(answer.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn two_endpoints_that_hang_up_leave_a_third_to_a_get() {
+    let (up, one, two) = (upstream().start().await, silent().await, silent().await);
+    let gw = web().service("svc", 80, &[&one, &two, &up]).start().await;
+    for _ in 0..9 {
+        assert_eq!(gw.get("a.test", "/").await.status, 200);
+    }
+}

@@ -5,11 +5,12 @@ use std::{
     net::SocketAddr,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::{binary, until};
+use crate::until;
 
 /// A running process; it is killed with this value.
 pub(super) struct Process {
@@ -18,8 +19,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn start(arguments: &[String]) -> Self {
-        let mut command = binary::command();
+    pub(super) fn start(mut command: Command, arguments: &[String]) -> Self {
         command
             .args(arguments)
             .stdin(Stdio::null())
@@ -72,6 +72,11 @@ impl Process {
         self.child.wait().ok().and_then(|status| status.code())
     }
 
+    pub(super) fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        cpu(&stat.expect("a process")).expect("its CPU time")
+    }
+
     pub(super) fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
             .expect("a process");
@@ -87,6 +92,18 @@ impl Process {
             .expect("a number");
         kibibytes * 1024
     }
+}
+
+/// The CPU time in a line of `/proc/PID/stat`, in ticks of 10 ms.
+fn cpu(line: &str) -> Option<Duration> {
+    // The name in parentheses may hold blanks.
+    let (_, fields) = line.rsplit_once(") ")?;
+    let mut ticks = fields
+        .split(' ')
+        .skip(11)
+        .map_while(|field| field.parse::<u64>().ok());
+    let ticks = ticks.next()? + ticks.next()?;
+    Some(Duration::from_millis(ticks * 10))
 }
 
 impl Drop for Process {

@@ -181,3 +181,31 @@ async fn sigterm_loses_no_stream_of_http2() {
         "what a backend answered reached its client"
     );
 }
+
+#[tokio::test]
+async fn a_websocket_lives_until_the_timeout_and_does_not_hold_the_exit() {
+    let up = upstream()
+        .answer(|_| Reply::upgrade("websocket"))
+        .start()
+        .await;
+    let mut gw = crate::in_front_of(&up)
+        .flag("--drain-timeout", "2s")
+        .start()
+        .await;
+    let mut connection = gw.connect().await;
+    let asked = get("/")
+        .host("a.test")
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket");
+    assert_eq!(connection.ask(&asked).await.status, 101);
+    gw.signal("TERM");
+    harness::until("it takes no new connection", async || {
+        tokio::net::TcpStream::connect(gw.http()).await.is_err()
+    })
+    .await;
+    connection.send("still here").await;
+    let echo = connection.exactly(10).await.expect("an open tunnel");
+    assert_eq!(echo, b"still here");
+    assert!(connection.rest().await.is_empty());
+    assert_eq!(gw.exited().await, Some(0));
+}

@@ -235,3 +235,38 @@ async fn a_plain_request_after_a_tunnel_needs_another_connection() {
     echoes(&mut *connection.into_stream(), &bytes).await;
     assert_eq!(up.seen().len(), 1);
 }
+
+#[tokio::test]
+async fn a_websocket_that_is_refused_over_http2_is_refused() {
+    let up = upstream()
+        .answer(|_| Reply::of(403, Payload::Sized(b"no".to_vec())))
+        .start()
+        .await;
+    let gw = crate::in_front_of(&up).start().await;
+    let mut client = gw.http2().await;
+    assert_eq!(client.get("b.test", "/").await.status, 404);
+    let (status, _tunnel) = client.websocket("a.test", "/chat").await;
+    assert_eq!(status, 403);
+    let (lost, _tunnel) = client.websocket("b.test", "/chat").await;
+    assert_eq!(lost, 404);
+}
+
+#[tokio::test]
+async fn a_switch_to_something_else_is_a_bad_response() {
+    let cases: [&[u8]; 3] = [
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n",
+    ];
+    for bytes in cases {
+        let up = upstream().bytes(bytes).start().await;
+        let gw = crate::in_front_of(&up).start().await;
+        let mut connection = gw.connect().await;
+        let answer = connection.ask(&handshake()).await;
+        assert_eq!(
+            (answer.status, answer.reason()),
+            (502, Some("bad-response")),
+            "{bytes:?}"
+        );
+    }
+}
