@@ -149,6 +149,10 @@ fn declared(headers: &HeaderMap) -> Result<Option<u64>, Reason> {
 fn check_http2(headers: &HeaderMap) -> Result<(), Reason> {
     for (name, value) in headers {
         let bytes = value.as_bytes();
+        // Of what is no token the parser lets a quote pass.
+        if name.as_str().contains('"') {
+            return Err(Reason::BadRequest("has a field name that is no token"));
+        }
         let blank = |b: Option<&u8>| matches!(b, Some(b' ' | b'\t'));
         if blank(bytes.first()) || blank(bytes.last()) {
             return Err(Reason::BadRequest(

@@ -28,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     body::Answer,
+    exchange::Exchange,
     forwarded::{Peer, is_trusted},
     gather::Gather,
     guard::Guard,
@@ -326,8 +327,10 @@ fn service(
     Future: Future<Output = Result<Response<Answer>, std::convert::Infallible>>,
 > + Unpin {
     service_fn(move |request: Request<Incoming>| {
+        // Begun here and not when first polled: the guard asks in between whether anyone waits.
+        let exchange = Exchange::begin(&session);
         let session = Rc::clone(&session);
-        async move { Ok(request::serve(session, request).await) }
+        async move { Ok(request::serve(session, exchange, request).await) }
     })
 }
 

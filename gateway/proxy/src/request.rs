@@ -33,8 +33,11 @@ enum Outcome {
 }
 
 /// Answers one request.
-pub(crate) async fn serve(session: Rc<Session>, request: Request<Incoming>) -> Response<Answer> {
-    let mut exchange = Exchange::begin(&session);
+pub(crate) async fn serve(
+    session: Rc<Session>,
+    mut exchange: Exchange,
+    request: Request<Incoming>,
+) -> Response<Answer> {
     let (head, body) = request.into_parts();
     let version = head.version;
     let origin = session.peer.origin(
@@ -217,7 +220,12 @@ async fn body(
 
 /// What of a response's framing the parser lets pass but a client would read in its own way.
 fn check_response(response: &mut Response<Incoming>) -> Result<(), Reason> {
+    // Of what is no token the parser of HTTP/2 lets a quote pass in names.
+    let http2 = response.version() == Version::HTTP_2;
     let headers = response.headers_mut();
+    if http2 && headers.keys().any(|name| name.as_str().contains('"')) {
+        return Err(Reason::BadResponse);
+    }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next()
         && (codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))

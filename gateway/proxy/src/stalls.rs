@@ -8,7 +8,7 @@ use std::{
         Mutex,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -40,6 +40,9 @@ pub(crate) struct Conn {
     refused: Mutex<Option<Refusal>>,
     upgrade: Mutex<Upgrade>,
     upgrade_open: AtomicBool,
+    /// Who waits for the last answer to be out.
+    idle_waker: Mutex<Option<Waker>>,
+    idle_awaited: AtomicBool,
     verdict: AtomicU8,
     notify: Notify,
 }
@@ -156,9 +159,14 @@ impl Conn {
         }
     }
 
-    /// Whether every request is answered to the last byte.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.open.load(Relaxed) == 0
+    /// Ready when every request is answered to the last byte; wakes `cx` then.
+    pub(crate) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.open.load(Relaxed) == 0 {
+            return Poll::Ready(());
+        }
+        *lock(&self.idle_waker) = Some(cx.waker().clone());
+        self.idle_awaited.store(true, Relaxed);
+        Poll::Pending
     }
 
     /// Counts a request that begins; its end is [`Self::request_ended`].
@@ -168,8 +176,14 @@ impl Conn {
     }
 
     pub(crate) fn request_ended(&self) {
-        if self.open.fetch_sub(1, Relaxed) == 1 {
-            self.idle_since.store(now(), Relaxed);
+        if self.open.fetch_sub(1, Relaxed) > 1 {
+            return;
+        }
+        self.idle_since.store(now(), Relaxed);
+        if self.idle_awaited.swap(false, Relaxed)
+            && let Some(waker) = lock(&self.idle_waker).take()
+        {
+            waker.wake();
         }
     }
 

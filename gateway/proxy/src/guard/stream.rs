@@ -45,7 +45,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 }
                 // The two common cases need no second buffer: a head that comes whole and alone, and
                 // a body of which more is left than the reader has room for.
-                State::Head if this.ended => return this.poll_end(),
+                State::Head if this.ended => return this.poll_end(cx),
                 State::Head if this.held.is_empty() => ready!(this.read_head(cx, buf))?,
                 State::Length { left, upgrade } if buf.remaining() as u64 <= left => {
                     let before = buf.filled().len();
@@ -61,12 +61,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 State::Head | State::Length { .. } | State::Chunked { .. } => {
                     if ready!(this.fill(cx))? == 0 {
                         this.ended = true;
-                        // In a body the end is an error, and the parser's to tell.
-                        return if this.state == State::Head {
-                            this.poll_end()
-                        } else {
-                            Poll::Ready(Ok(()))
-                        };
+                        return this.poll_end(cx);
                     }
                 }
             }
@@ -79,13 +74,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
 
 impl<S: AsyncRead + Unpin> Guard<S> {
     /// The end of the stream. A client that has sent all it will still wants its answer: the parser
-    /// learns of the end when there is none to come, and asks again after each.
-    fn poll_end(&self) -> Poll<io::Result<()>> {
-        if self.conn.is_idle() {
-            Poll::Ready(Ok(()))
-        } else {
-            Poll::Pending
+    /// learns of the end when there is none to come.
+    fn poll_end(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        // In a body the end is an error, and the parser's to tell.
+        if self.state != State::Head {
+            return Poll::Ready(Ok(()));
         }
+        self.conn.poll_idle(cx).map(Ok)
     }
 
     /// Reads where a head may begin, straight into the reader's buffer. What is not one whole head
@@ -96,7 +91,7 @@ impl<S: AsyncRead + Unpin> Guard<S> {
         let read = buf.filled().get(before..).unwrap_or_default();
         if read.is_empty() {
             self.ended = true;
-            return self.poll_end();
+            return self.poll_end(cx);
         }
         let mut scanner = HeadScanner::default();
         match scanner.scan(read, self.bounds) {
