@@ -133,7 +133,11 @@ async fn a_client_that_ends_its_direction_still_gets_its_answer() {
     gate.open();
     // Half-closed clients are rare; being closed is the other usual answer.
     match connection.answer("GET").await {
-        Ok(answer) => assert_eq!(answer.status, 200),
+        Ok(answer) => {
+            assert_eq!(answer.status, 200);
+            // Nothing more can come from there.
+            assert!(connection.rest().await.is_empty());
+        }
         Err(error) => assert!(
             matches!(error, Broken::Closed | Broken::Truncated),
             "{error:?}"
