@@ -82,6 +82,9 @@ fn describe(server: &Server, head: &Head, connection: usize) -> Result<Seen, Bro
     let [method, target, version @ ("HTTP/1.1" | "HTTP/1.0")] = parts.as_slice() else {
         return Err(Broken::Malformed(format!("request line {:?}", head.start)));
     };
+    if method.is_empty() || target.is_empty() {
+        return Err(Broken::Malformed(format!("request line {:?}", head.start)));
+    }
     Ok(Seen {
         backend: server.name.clone(),
         connection,

@@ -237,14 +237,19 @@ async fn broken_trailers_are_refused() {
 #[tokio::test]
 async fn fragments_and_pseudo_fields_of_trailers_never_pass() {
     let (gw, up) = start().await;
-    let fragment = [
-        (":method", "GET"),
-        (":scheme", "http"),
-        (":authority", "a.test"),
-        (":path", "/x#y"),
-    ];
-    if verdict(&gw, &fragment, "").await == Verdict::Status(200) {
-        assert_eq!(up.only().target, "/x");
+    for (path, expected) in [("/x#y", "/x"), ("#x", "/"), ("#x?y", "/"), ("?y", "/?y")] {
+        up.forget();
+        let fields = [
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":authority", "a.test"),
+            (":path", path),
+        ];
+        match verdict(&gw, &fields, "").await {
+            Verdict::Status(200) => assert_eq!(up.only().target, expected, "{path}"),
+            other => assert!(up.seen().is_empty(), "{path}: {other:?}"),
+        }
+        assert!(up.violations().is_empty(), "{path}: {:?}", up.violations());
     }
     let broken: [Fields; 2] = [&[(":path", "/x")], &[("x\"y", "1")]];
     for trailers in broken {
