@@ -245,9 +245,8 @@ async fn fragments_and_pseudo_fields_of_trailers_never_pass() {
             (":authority", "a.test"),
             (":path", path),
         ];
-        match verdict(&gw, &fields, "").await {
-            Verdict::Status(200) => assert_eq!(up.only().target, expected, "{path}"),
-            other => assert!(up.seen().is_empty(), "{path}: {other:?}"),
+        if verdict(&gw, &fields, "").await == Verdict::Status(200) {
+            assert_eq!(up.only().target, expected, "{path}");
         }
         assert!(up.violations().is_empty(), "{path}: {:?}", up.violations());
     }
