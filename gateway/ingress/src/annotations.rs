@@ -241,7 +241,7 @@ const OUR_KEYS: &[(&str, Read)] = &[
     }),
     ("ssl-redirect", |draft, value| {
         draft.own_redirect = Some(match value {
-            "true" => Redirect::WithTls,
+            "true" => Redirect::Always,
             "false" => Redirect::Never,
             _ => return Err("write \"true\" or \"false\""),
         });

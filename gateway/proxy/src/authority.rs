@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts, uri::PathAndQuery};
 use hyper::ext::Protocol;
 use route::{Authority, normalise};
 
@@ -59,7 +59,7 @@ impl Subject {
         if head
             .uri
             .query()
-            .is_some_and(|query| query.bytes().any(|b| !(0x21..0x7f).contains(&b)))
+            .is_some_and(|query| query.bytes().any(|b| b <= b' ' || b == 0x7f))
         {
             return Err(Reason::BadRequest(
                 "has a query with a character that must be encoded",
@@ -90,9 +90,15 @@ impl Subject {
 /// The path's normal form, where it differs from the path.
 fn normal(uri: &http::Uri) -> Result<Option<String>, Reason> {
     let path = uri.path();
-    // An absolute URL may leave its path out.
-    if path.is_empty() {
-        return Ok(Some("/".to_owned()));
+    match uri.path_and_query().map(PathAndQuery::as_str) {
+        // An absolute URL may leave its path out.
+        None => return Ok(Some("/".to_owned())),
+        Some(target) if !target.starts_with('/') => {
+            return Err(Reason::BadRequest(
+                "has a path that does not begin with '/'",
+            ));
+        }
+        Some(_) => {}
     }
     match normalise(path) {
         Ok(Cow::Borrowed(_)) => Ok(None),

@@ -10,7 +10,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -21,6 +20,7 @@ use crate::{
     guard::BodyRefused,
     patience::{PROGRESS, Patience},
     snapshot::LiveRoute,
+    trailers,
     upstream::Lease,
 };
 
@@ -43,6 +43,8 @@ pub(crate) struct UpstreamBody {
     patience: Patience,
     /// Whether the client has yet to ask for the next part.
     untaken: bool,
+    /// Why it broke off, until what came before has been written.
+    broken: Option<BodyError>,
 }
 
 impl UpstreamBody {
@@ -61,6 +63,7 @@ impl UpstreamBody {
             lease: Some(lease),
             patience,
             untaken: false,
+            broken: None,
         };
         body.after_part();
         body
@@ -136,6 +139,9 @@ impl UpstreamBody {
             self.untaken = false;
             self.exchange.conn().taken();
         }
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         if self.patience.is_over() {
             return Poll::Ready(Some(Err(BodyError::Idle)));
         }
@@ -152,7 +158,13 @@ impl UpstreamBody {
                 self.finish();
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError::Broken(error)))),
+            // The parser drops what it has not written yet, be it the head: an empty answer is one
+            // that clients may ask for again.
+            Poll::Ready(Some(Err(error))) => {
+                self.broken = Some(BodyError::Broken(error));
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Poll::Pending => {
                 ready!(self.patience.poll(cx));
                 Poll::Ready(Some(Err(BodyError::Idle)))
@@ -268,7 +280,7 @@ impl ClientBody {
                     Some(Reason::BodyBroken("is longer than its Content-Length"))
                 } else if self.max.is_some_and(|max| self.seen > max) {
                     Some(Reason::BodyTooLarge)
-                } else if frame.trailers_ref().is_some_and(has_forbidden) {
+                } else if frame.trailers_ref().is_some_and(trailers::are_forbidden) {
                     Some(Reason::BodyBroken("has a trailer that is none"))
                 } else {
                     None
@@ -279,7 +291,7 @@ impl ClientBody {
                 if self.inner.is_end_stream() {
                     self.state.ended.set(true);
                 }
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(Some(Ok(trailers::without_claims(frame))))
             }
             Poll::Ready(None) => {
                 if self.declared.is_some_and(|declared| self.seen < declared) {
@@ -310,21 +322,6 @@ impl ClientBody {
         self.state.fault.set(Some(fault));
         BodyError::Client(fault)
     }
-}
-
-/// RFC 9110 section 6.5.1: what frames, routes or authenticates is no trailer.
-fn has_forbidden(trailers: &HeaderMap) -> bool {
-    const FORBIDDEN: [http::HeaderName; 8] = [
-        header::AUTHORIZATION,
-        header::CONNECTION,
-        header::CONTENT_LENGTH,
-        header::COOKIE,
-        header::HOST,
-        header::TE,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ];
-    FORBIDDEN.iter().any(|name| trailers.contains_key(name))
 }
 
 /// Why a body ends before its end.

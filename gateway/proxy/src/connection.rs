@@ -194,8 +194,14 @@ async fn sniff(
                 Ok((Spoken::Http1, read))
             };
         }
-        if seen == PREFACE.len() {
-            return Ok((Spoken::Http2, read));
+        // The preface ends with a SETTINGS frame, which may be empty.
+        if let Some([_, _, _, kind, flags, stream @ ..]) = read.get(PREFACE.len()..FIRST_FRAME) {
+            let settings = *kind == 4 && flags & 1 == 0 && stream == [0; 4];
+            return if settings {
+                Ok((Spoken::Http2, read))
+            } else {
+                Err(SetupError::NoPreface)
+            };
         }
         let more = timeout_at(deadline, stream.read_buf(&mut read)).await;
         if more.map_err(|_| SetupError::Timeout)?? == 0 {
@@ -335,6 +341,8 @@ fn service(
 }
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Where the header of the first frame ends.
+const FIRST_FRAME: usize = PREFACE.len() + 9;
 const FIRST_READ: usize = 4 * 1024;
 const LINGER_BYTES: usize = 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(2);

@@ -117,6 +117,14 @@ impl Exchange {
         }
     }
 
+    /// What stands in for a refused head is nothing that the client asked for.
+    pub(crate) fn forget_request(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.host.clear();
+            record.path.clear();
+        }
+    }
+
     pub(crate) fn note_request_id(&mut self, id: &http::HeaderValue) {
         if let Some(record) = &mut self.record {
             record.request_id = String::from_utf8_lossy(id.as_bytes()).into_owned();

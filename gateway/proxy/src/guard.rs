@@ -105,6 +105,9 @@ impl<S> Guard<S> {
         guard.passed = read;
         let mut frames = Frames::new();
         frames.pass(&guard.passed);
+        if frames.in_head() {
+            guard.conn.head_begun();
+        }
         guard.frames = Some(frames);
         guard
     }

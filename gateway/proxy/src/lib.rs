@@ -29,6 +29,7 @@ mod outgoing;
 mod patience;
 mod redirect;
 mod request;
+mod trailers;
 mod upgrade;
 
 mod cluster;

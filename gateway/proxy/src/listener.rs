@@ -113,6 +113,9 @@ fn socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     // Accepted sockets inherit it.
     socket.set_tcp_nodelay(true)?;
+    // Else a socket is writable again only when much of a large buffer is free: a slow reader would
+    // look like one that has stopped.
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
@@ -121,3 +124,5 @@ fn socket(address: SocketAddr, share: bool) -> io::Result<Socket> {
 }
 
 const BACKLOG: i32 = 4096;
+/// Bytes that may wait in the kernel to be sent for the first time.
+const UNSENT: u32 = 128 * 1024;

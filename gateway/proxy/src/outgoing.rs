@@ -1,45 +1,44 @@
 //! The request as the backend gets it.
 
 use http::{
-    HeaderName, HeaderValue, Method, Uri, Version, header,
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header,
     request::Parts,
     uri::{PathAndQuery, Scheme},
 };
 use route::Protocol;
 
 use crate::{
-    authority::Subject, body::RequestBody, connection::Session, error::Reason, exchange::Exchange,
-    forwarded::Origin, hop::Hop,
+    authority::Subject, body::RequestBody, connection::Session, error::Reason, forwarded::Origin,
+    hop::Hop,
 };
+
+/// The id of a request: that of a trusted proxy, else a new one.
+pub(crate) fn id_of(headers: &HeaderMap, origin: &Origin) -> HeaderValue {
+    let kept = headers
+        .get(&X_REQUEST_ID)
+        .filter(|id| origin.trusted && !id.is_empty());
+    kept.cloned().unwrap_or_else(|| {
+        // Hexadecimal digits are a value.
+        HeaderValue::from_bytes(&random_id()).unwrap_or(HeaderValue::from_static("0"))
+    })
+}
 
 /// The fields that say where the request comes from, and its id.
 pub(crate) fn forwarded(
     session: &Session,
-    exchange: &mut Exchange,
     head: &mut Parts,
     subject: &Subject,
     origin: &Origin,
+    id: HeaderValue,
 ) {
     session
         .peer
         .write(origin, &subject.field, subject.port, &mut head.headers);
-    let kept = head
-        .headers
-        .get(&X_REQUEST_ID)
-        .filter(|id| origin.trusted && !id.is_empty());
-    match kept {
-        Some(id) => exchange.note_request_id(&id.clone()),
-        None => {
-            if let Ok(id) = HeaderValue::from_bytes(&request_id()) {
-                exchange.note_request_id(&id);
-                head.headers.insert(X_REQUEST_ID, id);
-            }
-        }
-    }
+    head.headers.insert(X_REQUEST_ID, id);
 }
 
 /// 128 random bits in hexadecimal, as nginx makes them.
-fn request_id() -> [u8; 32] {
+fn random_id() -> [u8; 32] {
     let mut digits = [0; 32];
     let mut bits = fastrand::u128(..);
     for digit in &mut digits {
@@ -64,6 +63,8 @@ pub(crate) fn target(
 ) -> Result<(), Reason> {
     let own = head.uri.path_and_query();
     let path_and_query = match (subject.rewritten(), own) {
+        // Of `#x` the parser of HTTP/2 leaves nothing, says `/`, and would write nothing.
+        (None, Some(own)) if own.as_str() == "/" => PathAndQuery::from_static("/"),
         (None, Some(own)) => own.clone(),
         (rewritten, own) => {
             let path = rewritten.unwrap_or("/");

@@ -46,6 +46,8 @@ pub(crate) async fn serve(
     );
     exchange.note_request(&head);
     exchange.note_origin(&origin);
+    let id = outgoing::id_of(&head.headers, &origin);
+    exchange.note_request_id(&id);
     let mut rest = answer::Rest::new(&head, body);
 
     let end = session
@@ -55,7 +57,7 @@ pub(crate) async fn serve(
         .timeouts
         .request
         .map(|limit| Instant::now() + limit);
-    let forwarding = forward(&session, &mut exchange, head, &mut rest, &origin);
+    let forwarding = forward(&session, &mut exchange, (head, id), &mut rest, &origin);
     let outcome = match end {
         Some(end) => timeout_at(end, forwarding)
             .await
@@ -88,12 +90,13 @@ pub(crate) async fn serve(
 async fn forward(
     session: &Rc<Session>,
     exchange: &mut Exchange,
-    mut head: Parts,
+    (mut head, id): (Parts, HeaderValue),
     rest: &mut answer::Rest,
     origin: &Origin,
 ) -> Result<Outcome, Reason> {
     // What it is for: the guard's word first, then the head itself.
     if let Some(refusal) = session.conn.refused(is_stand_in(&head)) {
+        exchange.forget_request();
         return Err(refusal.into());
     }
     check_size(session, &head)?;
@@ -134,7 +137,7 @@ async fn forward(
     let hop = hop::strip(&mut head.headers).map_err(|_| NOMINATED)?;
     let wish = Wish::of(&subject, &hop, protocol, head.version)?;
     let (body, state) = body(session, rest, &route, &subject, wish.as_ref()).await?;
-    outgoing::forwarded(session, exchange, &mut head, &subject, origin);
+    outgoing::forwarded(session, &mut head, &subject, origin, id);
     outgoing::target(&mut head, &subject, protocol, &hop)?;
     if let Some(wish) = &wish {
         wish.write(&mut head);

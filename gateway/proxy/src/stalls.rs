@@ -176,6 +176,8 @@ impl Conn {
     }
 
     pub(crate) fn request_ended(&self) {
+        // Another answer came through: the connection moves.
+        self.taken_at.store(now(), Relaxed);
         if self.open.fetch_sub(1, Relaxed) > 1 {
             return;
         }

@@ -13,6 +13,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use time::{Duration, OffsetDateTime};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::snapshot::Snapshot;
@@ -167,16 +168,25 @@ pub(crate) fn certified_key(
     Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider())?))
 }
 
-/// The certificate of hosts without one: self-signed, new at each start, with a DNS name.
+/// The certificate of hosts without one: self-signed, new at each start, with a DNS name, and for a
+/// year, as browsers take no longer ones.
 fn self_signed() -> Result<Arc<CertifiedKey>, CertificateError> {
-    let signed = rcgen::generate_simple_self_signed(["portcullis.invalid".to_owned()])
-        .map_err(|_| CertificateError::NoKey)?;
-    let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der())
-        .map_err(|_| CertificateError::NoKey)?;
-    let chain = vec![signed.cert.der().clone()];
+    let failed = |_| CertificateError::NoKey;
+    let key = rcgen::KeyPair::generate().map_err(failed)?;
+    let mut params = rcgen::CertificateParams::new([DEFAULT_NAME.to_owned()]).map_err(failed)?;
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, DEFAULT_NAME);
+    params.not_before = OffsetDateTime::now_utc() - Duration::DAY;
+    params.not_after = params.not_before + Duration::days(365);
+    let certificate = params.self_signed(&key).map_err(failed)?;
+    let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(|_| CertificateError::NoKey)?;
+    let chain = vec![certificate.der().clone()];
     Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider())?))
 }
 
+const DEFAULT_NAME: &str = "portcullis.invalid";
 const MAX_PEM: usize = 256 * 1024;
 
 #[cfg(test)]

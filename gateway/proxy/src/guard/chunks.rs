@@ -10,6 +10,8 @@ use crate::guard::{
 pub(super) enum Chunks {
     /// In a chunk's size: its value and number of digits so far.
     Size { value: u64, digits: u8 },
+    /// In the blanks that some put before an extension.
+    Blank { size: u64, passed: u16 },
     /// In a chunk's extension, of which so many bytes passed.
     Extension { size: u64, passed: u16 },
     /// Before the LF that ends a chunk's size line.
@@ -92,6 +94,19 @@ impl Chunks {
                 size: value,
                 passed: 0,
             },
+            // RFC 9112 section 7.1.1: to be parsed before an extension, and before nothing else.
+            (
+                Self::Size {
+                    value: size,
+                    digits: 1..,
+                },
+                b' ' | b'\t',
+            ) => Self::Blank { size, passed: 0 },
+            (Self::Blank { size, passed }, b' ' | b'\t') if passed < MAX_EXTENSION => Self::Blank {
+                size,
+                passed: passed + 1,
+            },
+            (Self::Blank { size, .. }, b';') => Self::Extension { size, passed: 0 },
             (Self::Extension { size, .. }, b'\r') => Self::SizeLf { size },
             (Self::Extension { size, passed }, b) if is_field_byte(b) && passed < MAX_EXTENSION => {
                 Self::Extension {

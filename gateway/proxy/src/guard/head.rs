@@ -140,22 +140,22 @@ impl HeadScanner {
             return Err(Refusal::HeadTooLarge);
         }
         let mut odd = false;
+        let mut query = false;
         for &byte in target {
             match byte {
-                b'#' | b'\\' | 0..=0x20 | 0x7f.. => {
-                    return Err(Refusal::Malformed(
-                        "has a target with a character that must be encoded",
-                    ));
+                b'#' | 0..=0x20 | 0x7f => return Err(UNENCODED),
+                // Of the query nothing depends on them here.
+                b'\\' | 0x80.. if !query => return Err(UNENCODED),
+                b'?' => query = true,
+                b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80.. => {
+                    odd = true;
                 }
-                b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}' => odd = true,
                 _ => {}
             }
         }
         // Not allowed by RFC 3986 but sent by browsers: let pass what the parser takes.
         if odd && http::Uri::try_from(target).is_err() {
-            return Err(Refusal::Malformed(
-                "has a target with a character that must be encoded",
-            ));
+            return Err(UNENCODED);
         }
         match target.first() {
             Some(b'/') if method != b"CONNECT" => Ok(()),
@@ -313,5 +313,6 @@ pub(super) fn is_field_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= 0x20 && byte != 0x7f)
 }
 
+const UNENCODED: Refusal = Refusal::Malformed("has a target with a character that must be encoded");
 /// The parser takes no longer target.
 const MAX_TARGET: usize = 65_000;

@@ -156,7 +156,7 @@ fn wrong_and_unknown_nginx_keys_are_warnings_and_count_as_absent() {
 }
 
 #[test]
-fn force_ssl_redirect_needs_no_tls() {
+fn a_redirect_that_is_asked_for_needs_no_tls() {
     let redirects = |key: &str| {
         let annotated = format!("name: web, annotations: {{{key}: 'true'}}, ");
         let yaml =
@@ -164,7 +164,7 @@ fn force_ssl_redirect_needs_no_tls() {
         translated(&yaml, &options()).0.rules[0].route.ssl_redirect
     };
     assert!(redirects("nginx.ingress.kubernetes.io/force-ssl-redirect"));
-    assert!(!redirects("portcullis.dev/ssl-redirect"));
+    assert!(redirects("portcullis.dev/ssl-redirect"));
 }
 
 #[test]
