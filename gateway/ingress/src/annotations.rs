@@ -18,6 +18,7 @@ use crate::{
 /// What the annotations of an Ingress ask for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Settings {
+    pub(crate) filters: Vec<String>,
     pub(crate) protocol: Protocol,
     pub(crate) redirect: Redirect,
     pub(crate) hsts: Option<String>,
@@ -77,6 +78,13 @@ pub(crate) fn parse(ingress: &Ingress, problems: &mut Vec<Problem>) -> Settings 
                     .problem(severity, &field(key), message, hint),
             );
         };
+        if family == Severity::Error && rest == "filters" {
+            let items = value
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
+            draft.own.filters = items.map(str::to_owned).collect();
+        }
         let Some((_, read)) = known.iter().find(|(name, _)| *name == rest) else {
             match family {
                 Severity::Error => unknown_own(rest, report),
@@ -106,8 +114,7 @@ pub(crate) fn parse(ingress: &Ingress, problems: &mut Vec<Problem>) -> Settings 
 
 fn unknown_own(key: &str, mut report: impl FnMut(Severity, String, String)) {
     if key == "filters" || key.starts_with("filter.") {
-        let message =
-            "filters are not supported by this build yet; the routes are served without it";
+        let message = "filters are not there yet; a route with a chain answers 503 plugin-missing";
         report(
             Severity::Error,
             message.to_owned(),
@@ -198,6 +205,7 @@ impl Draft {
             (Some(false) | None, Some(true) | None) => Redirect::WithTls,
         };
         Settings {
+            filters: own.filters,
             protocol: own_protocol.unwrap_or(nginx.protocol),
             redirect: own_redirect.unwrap_or(nginx_redirect),
             hsts: own.hsts,

@@ -29,6 +29,8 @@ pub(crate) enum Reason {
     NoRoute,
     #[error("the service is missing")]
     NoService,
+    #[error("a filter of the route is missing")]
+    PluginMissing,
     #[error("the backend took too long")]
     Timeout,
 }
@@ -42,7 +44,9 @@ impl Reason {
             Self::BodyStalled => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::NoEndpoints | Self::NoPort | Self::NoService => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoEndpoints | Self::NoPort | Self::NoService | Self::PluginMissing => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -61,6 +65,7 @@ impl Reason {
             Self::NoPort => "no-port",
             Self::NoRoute => "no-route",
             Self::NoService => "no-service",
+            Self::PluginMissing => "plugin-missing",
             Self::Timeout => "timeout",
         }
     }
@@ -79,6 +84,7 @@ impl Reason {
             | Self::NoPort
             | Self::NoRoute
             | Self::NoService
+            | Self::PluginMissing
             | Self::Timeout => false,
         }
     }

@@ -191,7 +191,7 @@ impl Snapshot {
                 service: config.backend.service.clone(),
                 port: config.backend.port.clone(),
             },
-            filters: Vec::new(),
+            filters: config.filters.clone(),
             endpoints,
             tls: self.has_certificate(host),
         }
@@ -249,6 +249,9 @@ fn head(ask: &Ask) -> Result<http::request::Parts, Reason> {
 
 /// Why no endpoint of a route could be asked.
 fn unavailable(route: &LiveRoute) -> Option<Reason> {
+    if !route.config.filters.is_empty() {
+        return Some(Reason::PluginMissing);
+    }
     match &route.upstream {
         Upstream::Cluster(cluster, _) if cluster.endpoints().usable.is_empty() => {
             Some(Reason::NoEndpoints)
@@ -283,7 +286,7 @@ impl fmt::Display for Explanation {
         writeln!(f, "  host      {}", self.host)?;
         writeln!(f, "  path      {}", self.path)?;
         if let (Some(by), Some(route)) = (&self.by, &self.route) {
-            writeln!(f, "  matched   {by} ({})", route.path_type)?;
+            writeln!(f, "  matched   {by}")?;
             writeln!(f, "  ingress   {}", route.ingress)?;
             let chain = if route.filters.is_empty() {
                 "none".to_owned()

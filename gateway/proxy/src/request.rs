@@ -121,6 +121,10 @@ async fn forward(
     ) {
         return Ok(Outcome::Redirect(location));
     }
+    // No filter exists yet: a route that asks for one is closed, as it may be what guards it.
+    if !route.config.filters.is_empty() {
+        return Err(Reason::PluginMissing);
+    }
     let (cluster, protocol) = match &route.upstream {
         Upstream::Cluster(cluster, protocol) => (cluster, *protocol),
         Upstream::NoPort => return Err(Reason::NoPort),

@@ -53,6 +53,8 @@ pub struct Route {
     pub backend: Backend,
     /// What the backend speaks.
     pub protocol: Protocol,
+    /// The items of its filter chain, in order. A route is never served without its filters.
+    pub filters: Vec<String>,
     /// Whether plain HTTP is redirected to HTTPS (308).
     pub ssl_redirect: bool,
     /// The value of `Strict-Transport-Security` on answers over HTTPS.

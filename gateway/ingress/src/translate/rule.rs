@@ -296,6 +296,7 @@ fn route(
     ssl_redirect: bool,
 ) -> Route {
     let Settings {
+        filters,
         protocol,
         redirect: _,
         hsts,
@@ -312,6 +313,7 @@ fn route(
         },
         rule_path: path.to_owned(),
         backend,
+        filters: filters.clone(),
         protocol: *protocol,
         ssl_redirect,
         hsts: hsts.clone(),

@@ -192,6 +192,8 @@ fn filters_are_not_there_yet() {
         bad(annotation, Severity::Error);
     }
     bad(&format!("{NGINX}/limit-rps: '1'"), Severity::Error);
+    let (route, _) = route("portcullis.dev/filters: 'rate-limit, team/geo'");
+    assert_eq!(route.unwrap().filters, ["rate-limit", "team/geo"]);
 }
 
 #[test]
