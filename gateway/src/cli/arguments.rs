@@ -214,9 +214,14 @@ fn workers() -> usize {
 
 fn log_filter(level: Option<&str>, reader: &mut Reader) -> EnvFilter {
     let Some(text) = level else {
-        return EnvFilter::builder()
+        let filter = EnvFilter::builder()
             .with_default_directive(LevelFilter::INFO.into())
             .from_env_lossy();
+        // It warns of each folder that goes before its watch does, which is how folders go.
+        return match "notify=error".parse() {
+            Ok(quiet) => filter.add_directive(quiet),
+            Err(_) => filter,
+        };
     };
     // Alone, a word that is no level would name a target, and silence all others.
     let levels = text.split(',').filter(|part| !part.contains('='));
