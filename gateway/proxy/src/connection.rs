@@ -24,7 +24,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout, timeout_at},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     body::Answer,
@@ -114,7 +114,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, address: Socket
     }
 }
 
-type Ready = (Stream, Peer, Spoken, BytesMut);
+/// A client's socket.
+type Socket = Stream<Prefixed<TcpStream>, TlsStream<Prefixed<TcpStream>>>;
+
+type Ready = (Socket, Peer, Spoken, BytesMut);
 
 /// From the accepted socket to the first bytes of HTTP.
 async fn set_up(
@@ -170,7 +173,7 @@ async fn set_up(
 
 /// Tells HTTP/2 from HTTP/1 by its preface (RFC 9113 section 3.4).
 async fn sniff(
-    stream: &mut Stream,
+    stream: &mut Socket,
     agreed: bool,
     idle: Duration,
     preface: Duration,
@@ -210,7 +213,7 @@ async fn sniff(
     }
 }
 
-async fn http1(session: Rc<Session>, guard: Guard<Stream>) {
+async fn http1(session: Rc<Session>, guard: Guard<Socket>) {
     let conn = Arc::clone(&session.conn);
     let stats = Rc::clone(&session.worker);
     let limits = &session.worker.gateway.settings.limits;
@@ -249,7 +252,7 @@ async fn http1(session: Rc<Session>, guard: Guard<Stream>) {
 }
 
 /// Reads and forgets what a client still sends, for a while.
-async fn linger(mut stream: Stream) {
+async fn linger(mut stream: Socket) {
     let read = async {
         stream.shutdown().await?;
         let mut left = LINGER_BYTES;
@@ -267,7 +270,7 @@ async fn linger(mut stream: Stream) {
     drop(timeout(LINGER_TIME, read).await);
 }
 
-async fn http2(session: Rc<Session>, guard: Guard<Stream>) {
+async fn http2(session: Rc<Session>, guard: Guard<Socket>) {
     let conn = Arc::clone(&session.conn);
     let limits = &session.worker.gateway.settings.limits;
     let list = u32::try_from(limits.head_size * 2).unwrap_or(u32::MAX);
@@ -307,7 +310,7 @@ async fn http2(session: Rc<Session>, guard: Guard<Stream>) {
 /// One turn of an HTTP/2 connection, and then what it has to say.
 fn turn<C, E>(
     connection: Pin<&mut C>,
-    gather: &Gather<Guard<Stream>>,
+    gather: &Gather<Guard<Socket>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), E>>
 where

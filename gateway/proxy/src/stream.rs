@@ -1,4 +1,4 @@
-//! A client's stream: TCP, or TLS over it.
+//! A stream in the clear, or TLS over one: a client's or a backend's.
 
 use std::{
     io,
@@ -6,21 +6,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
-use tokio_rustls::server::TlsStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::proxy_protocol::Prefixed;
-
-/// What the guard reads from and writes to.
-pub(crate) enum Stream {
-    Plain(Prefixed<TcpStream>),
-    Tls(Box<TlsStream<Prefixed<TcpStream>>>),
+/// A stream of type `P`, or one of type `T` that encrypts.
+pub(crate) enum Stream<P, T> {
+    Plain(P),
+    Tls(Box<T>),
 }
 
-impl AsyncRead for Stream {
+impl<P: AsyncRead + Unpin, T: AsyncRead + Unpin> AsyncRead for Stream<P, T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -33,7 +27,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl<P: AsyncWrite + Unpin, T: AsyncWrite + Unpin> AsyncWrite for Stream<P, T> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -2,10 +2,8 @@
 
 use std::{
     io,
-    pin::Pin,
     rc::Rc,
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -16,15 +14,11 @@ use rustls::{
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::pool::{Key, Sender};
-use crate::{tls::provider, worker::Worker};
+use crate::{stream::Stream, tls::provider, worker::Worker};
 
 /// Why an endpoint could not be connected to.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +65,7 @@ pub(super) async fn connect(
     .map_err(|_| ConnectError::Timeout)?
 }
 
-async fn http1(worker: &Rc<Worker>, stream: Stream) -> Result<Sender, ConnectError> {
+async fn http1(worker: &Rc<Worker>, stream: Socket) -> Result<Sender, ConnectError> {
     let limits = &worker.gateway.settings.upstream;
     let (sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_buf_size(limits.head_size.max(8 * 1024))
@@ -85,7 +79,7 @@ async fn http1(worker: &Rc<Worker>, stream: Stream) -> Result<Sender, ConnectErr
     Ok(Sender::Http1(sender))
 }
 
-async fn http2(worker: &Rc<Worker>, stream: Stream) -> Result<Sender, ConnectError> {
+async fn http2(worker: &Rc<Worker>, stream: Socket) -> Result<Sender, ConnectError> {
     let settings = &worker.gateway.settings;
     let head = u32::try_from(settings.upstream.head_size).unwrap_or(u32::MAX);
     let (sender, connection) = hyper::client::conn::http2::Builder::new(Local)
@@ -181,68 +175,7 @@ impl ServerCertVerifier for Unverified {
 }
 
 /// A socket to a backend.
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(socket) => socket.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-}
+type Socket = Stream<TcpStream, TlsStream<TcpStream>>;
 
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
