@@ -55,7 +55,11 @@ impl Subject {
             (authority.host().to_ascii_lowercase(), authority.port())
         };
         let asterisk = head.method == Method::OPTIONS && head.uri.path() == "*";
-        let normal = if asterisk { None } else { normal(&head.uri)? };
+        let normal = if asterisk {
+            None
+        } else {
+            normal(&head.uri, head.version)?
+        };
         if head
             .uri
             .query()
@@ -88,11 +92,14 @@ impl Subject {
 }
 
 /// The path's normal form, where it differs from the path.
-fn normal(uri: &http::Uri) -> Result<Option<String>, Reason> {
+fn normal(uri: &http::Uri, version: Version) -> Result<Option<String>, Reason> {
     let path = uri.path();
     match uri.path_and_query().map(PathAndQuery::as_str) {
-        // An absolute URL may leave its path out.
         None => return Ok(Some("/".to_owned())),
+        // An absolute URL may leave its path out; the path of HTTP/2 may not be (RFC 9113 section 8.3.1).
+        Some(target) if target.starts_with('?') && version != Version::HTTP_2 => {
+            return Ok(Some("/".to_owned()));
+        }
         Some(target) if !target.starts_with('/') => {
             return Err(Reason::BadRequest(
                 "has a path that does not begin with '/'",

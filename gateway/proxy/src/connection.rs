@@ -20,7 +20,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncReadExt,
     net::TcpStream,
     time::{Instant, timeout, timeout_at},
 };
@@ -32,6 +32,7 @@ use crate::{
     forwarded::{Peer, is_trusted},
     gather::Gather,
     guard::Guard,
+    linger::linger,
     listener::Kind,
     proxy_protocol::{HeaderError, Prefixed},
     request,
@@ -251,25 +252,6 @@ async fn http1(session: Rc<Session>, guard: Guard<Socket>) {
     }
 }
 
-/// Reads and forgets what a client still sends, for a while.
-async fn linger(mut stream: Socket) {
-    let read = async {
-        stream.shutdown().await?;
-        let mut left = LINGER_BYTES;
-        let mut buf = BytesMut::with_capacity(FIRST_READ);
-        loop {
-            buf.clear();
-            let count = stream.read_buf(&mut buf).await?;
-            left = left.saturating_sub(count);
-            if count == 0 || left == 0 {
-                return Ok::<_, io::Error>(());
-            }
-        }
-    };
-    // Whatever comes of it, the connection is over.
-    drop(timeout(LINGER_TIME, read).await);
-}
-
 async fn http2(session: Rc<Session>, guard: Guard<Socket>) {
     let conn = Arc::clone(&session.conn);
     let limits = &session.worker.gateway.settings.limits;
@@ -347,5 +329,3 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Where the header of the first frame ends.
 const FIRST_FRAME: usize = PREFACE.len() + 9;
 const FIRST_READ: usize = 4 * 1024;
-const LINGER_BYTES: usize = 1024 * 1024;
-const LINGER_TIME: Duration = Duration::from_secs(2);

@@ -9,6 +9,7 @@ mod settings;
 mod worker;
 
 mod connection;
+mod linger;
 mod listener;
 mod proxy_protocol;
 mod stream;
