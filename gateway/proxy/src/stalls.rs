@@ -40,6 +40,8 @@ pub(crate) struct Conn {
     refused: Mutex<Option<Refusal>>,
     upgrade: Mutex<Upgrade>,
     upgrade_open: AtomicBool,
+    /// Whether the parser may still keep a part of an answer.
+    unflushed: AtomicBool,
     /// Who waits for the last answer to be out.
     idle_waker: Mutex<Option<Waker>>,
     idle_awaited: AtomicBool,
@@ -159,9 +161,9 @@ impl Conn {
         }
     }
 
-    /// Ready when every request is answered to the last byte; wakes `cx` then.
+    /// Ready when every answer is with the socket to its last byte; wakes `cx` then.
     pub(crate) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.open.load(Relaxed) == 0 {
+        if self.open.load(Relaxed) == 0 && !self.unflushed.load(Relaxed) {
             return Poll::Ready(());
         }
         *lock(&self.idle_waker) = Some(cx.waker().clone());
@@ -173,6 +175,7 @@ impl Conn {
     pub(crate) fn request_begun(&self) {
         self.open.fetch_add(1, Relaxed);
         self.requests.fetch_add(1, Relaxed);
+        self.unflushed.store(true, Relaxed);
     }
 
     pub(crate) fn request_ended(&self) {
@@ -182,6 +185,14 @@ impl Conn {
             return;
         }
         self.idle_since.store(now(), Relaxed);
+    }
+
+    /// The parser has nothing more to write for now.
+    pub(crate) fn flushed(&self) {
+        if !self.unflushed.load(Relaxed) || self.open.load(Relaxed) > 0 {
+            return;
+        }
+        self.unflushed.store(false, Relaxed);
         if self.idle_awaited.swap(false, Relaxed)
             && let Some(waker) = lock(&self.idle_waker).take()
         {

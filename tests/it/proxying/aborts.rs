@@ -1,5 +1,7 @@
 //! Either side gives up: the other learns of it, and nothing is left over for the next request.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use harness::{
     Broken, Connection, Framing, Gate, Payload, Reply, Upstream, Wire, get, post, upstream,
 };
@@ -61,6 +63,39 @@ async fn a_client_that_is_gone_ends_the_download() {
         sender.send(vec![b'x'; 65_536]).is_err()
     })
     .await;
+}
+
+/// The end of the client's stream is not the end of the answer, also where the socket is full.
+#[tokio::test]
+async fn a_half_closed_client_that_reads_slowly_gets_all_of_its_answer() {
+    let body = 3_000_000;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {body}\r\n\r\n");
+    let up = upstream()
+        .bytes([head.into_bytes(), vec![b'x'; body]].concat())
+        .start()
+        .await;
+    let gw = crate::in_front_of(&up).start().await;
+    for _ in 0..4 {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        let mut client = socket.connect(gw.http()).await.expect("a connection");
+        let ask = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
+        client.write_all(ask).await.expect("sent");
+        client.shutdown().await.expect("half closed");
+        let mut answer = Vec::new();
+        let mut part = [0; 2048];
+        harness::within("the end of the answer", async {
+            loop {
+                match client.read(&mut part).await.expect("no reset") {
+                    0 => return,
+                    count => answer.extend_from_slice(&part[..count]),
+                }
+            }
+        })
+        .await;
+        let end = answer.windows(4).position(|w| w == b"\r\n\r\n");
+        assert_eq!(answer.len() - end.expect("a head") - 4, body);
+    }
 }
 
 /// A backend that takes requests and answers none; it notes the end of its connections.

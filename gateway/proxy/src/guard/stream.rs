@@ -161,8 +161,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The parser flushes only what it has written all of.
         let poll = Pin::new(&mut self.stream).poll_flush(cx);
         self.conn.wrote(poll.is_ready());
+        if poll.is_ready() {
+            self.conn.flushed();
+        }
         poll
     }
 
