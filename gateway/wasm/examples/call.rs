@@ -1,0 +1,104 @@
+//! What a call costs: `cargo run --release --example call -p portcullis-wasm`.
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark")]
+
+#[path = "../tests/it/guests.rs"]
+#[expect(dead_code, clippy::panic, reason = "shared with the tests")]
+mod guests;
+
+use std::{
+    hint::black_box,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use guests::{Guest, reader};
+use wasm::{
+    Attachment, Component, Engine, Exchange, Facts, Grants, Instances, Isolation, Limits, Plugin,
+    PluginSpec, Services, Settings, Shared, Steering,
+};
+
+struct Nothing;
+
+impl Services for Nothing {
+    fn has(&self, _namespace: &str, _service: &str, _port: &str) -> bool {
+        false
+    }
+
+    fn keeps_session(&self, _steering: &Steering, _endpoint: &str) -> bool {
+        false
+    }
+}
+
+fn exchange() -> Box<Exchange> {
+    let mut request = http::Request::get("/some/path?and=query");
+    for number in 0..18 {
+        request = request.header(format!("x-field-{number}"), "some value of some length");
+    }
+    let request = request
+        .header("x-canary", "always")
+        .header("user-agent", "Mozilla/5.0 (X11; Linux x86_64)");
+    let (request, ()) = request.body(()).expect("a request").into_parts();
+    let facts = Facts {
+        scheme: "https",
+        authority: "example.com".to_owned(),
+        client: IpAddr::from([192, 0, 2, 1]),
+        port: 1234,
+        tls: true,
+        sni: None,
+        id: "0123456789abcdef".to_owned(),
+        namespace: "default".to_owned(),
+        ingress: "site".to_owned(),
+        rule_path: "/".to_owned(),
+    };
+    Box::new(Exchange::new(request, facts, Arc::new(Nothing)))
+}
+
+fn attach(engine: &Engine, guest: &Guest, isolation: Isolation) -> Arc<Attachment> {
+    let component = Component::load(engine, &guest.build()).expect("a component");
+    let spec = PluginSpec {
+        name: "default/bench".to_owned(),
+        component: Arc::new(component),
+        grants: Grants::default(),
+        limits: Limits::default(),
+        isolation,
+        shared: Arc::new(Shared::default()),
+    };
+    let plugin = Plugin::new(engine, spec).expect("a plugin");
+    let config = "{}".to_owned();
+    plugin.attach("default", "site", config).expect("accepted")
+}
+
+/// The tenth percentile of batches: what it costs where nobody else wants the core.
+fn measure(attachment: &Arc<Attachment>) -> Duration {
+    let mut instances = Instances::new();
+    let mut lent = Some(exchange());
+    let mut batches: Vec<Duration> = (0..1500)
+        .map(|_| {
+            let start = Instant::now();
+            for _ in 0..100 {
+                let exchange = lent.take().expect("it comes back");
+                let (exchange, verdict) = instances.on_request(attachment, exchange);
+                assert!(black_box(verdict).is_ok());
+                lent = Some(exchange);
+            }
+            start.elapsed() / 100
+        })
+        .collect();
+    batches.sort();
+    batches.get(150).copied().unwrap_or_default()
+}
+
+fn main() {
+    let engine = Engine::new(&Settings::default()).expect("an engine");
+    println!("pooling: {:?}", engine.pooling());
+    let cases = [
+        ("hot, nothing read", Guest::default(), Isolation::Shared),
+        ("hot, one header read", reader(), Isolation::Shared),
+        ("fresh, one header read", reader(), Isolation::Request),
+    ];
+    for (name, guest, isolation) in cases {
+        let attachment = attach(&engine, &guest, isolation);
+        println!("{name}: {} ns a call", measure(&attachment).as_nanos());
+    }
+}

@@ -1,0 +1,141 @@
+//! The breaker: a filter that fails again and again is left alone for a while.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// Opens after 5 failures in 10 s, for 1 s, doubling to 60 s. One belongs to one version of one
+/// configuration: a new one begins closed.
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    /// Whether anything ever failed: until then, nobody asks what time it is.
+    touched: AtomicBool,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    failures: VecDeque<Instant>,
+    open_until: Option<Instant>,
+    /// For how long it opens next.
+    pause: Duration,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            touched: AtomicBool::new(false),
+            inner: Mutex::new(Inner {
+                failures: VecDeque::with_capacity(FAILURES),
+                open_until: None,
+                pause: FIRST_PAUSE,
+            }),
+        }
+    }
+}
+
+impl Breaker {
+    /// Whether the filter may be called.
+    pub(crate) fn admits(&self) -> bool {
+        !self.touched.load(Ordering::Relaxed) || self.admits_at(Instant::now())
+    }
+
+    /// After a failure.
+    pub(crate) fn failed(&self) {
+        self.failed_at(Instant::now());
+    }
+
+    fn admits_at(&self, now: Instant) -> bool {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.open_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        // It has behaved for a whole window since the last failure: all is forgotten.
+        let last = inner.failures.back().copied().max(inner.open_until);
+        if last.is_none_or(|last| now.saturating_duration_since(last) > WINDOW) {
+            inner.failures.clear();
+            inner.open_until = None;
+            inner.pause = FIRST_PAUSE;
+            self.touched.store(false, Ordering::Relaxed);
+        }
+        true
+    }
+
+    fn failed_at(&self, now: Instant) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        self.touched.store(true, Ordering::Relaxed);
+        inner
+            .failures
+            .retain(|&failure| now.saturating_duration_since(failure) <= WINDOW);
+        if inner.failures.len() == FAILURES {
+            inner.failures.pop_front();
+        }
+        inner.failures.push_back(now);
+        let already = inner.open_until.is_some_and(|until| now < until);
+        if inner.failures.len() == FAILURES && !already {
+            inner.open_until = Some(now + inner.pause);
+            inner.pause = (inner.pause * 2).min(LAST_PAUSE);
+            inner.failures.clear();
+        }
+    }
+}
+
+const FAILURES: usize = 5;
+const WINDOW: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LAST_PAUSE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fail(breaker: &Breaker, times: usize, at: Instant) {
+        for _ in 0..times {
+            breaker.failed_at(at);
+        }
+    }
+
+    #[test]
+    fn five_failures_open_it_for_a_second() {
+        let (breaker, start) = (Breaker::default(), Instant::now());
+        fail(&breaker, 4, start);
+        assert!(breaker.admits_at(start));
+        fail(&breaker, 1, start);
+        assert!(!breaker.admits_at(start));
+        assert!(!breaker.admits_at(start + Duration::from_millis(999)));
+        assert!(breaker.admits_at(start + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn failures_further_apart_than_the_window_do_not_open_it() {
+        let (breaker, start) = (Breaker::default(), Instant::now());
+        for number in 0..20 {
+            breaker.failed_at(start + Duration::from_secs(3) * number);
+        }
+        assert!(breaker.admits_at(start + Duration::from_secs(57)));
+    }
+
+    #[test]
+    fn the_pause_doubles_to_a_minute_and_starts_over_after_a_good_while() {
+        let (breaker, mut now) = (Breaker::default(), Instant::now());
+        for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+            fail(&breaker, 5, now);
+            let until = now + Duration::from_secs(pause);
+            assert!(
+                !breaker.admits_at(until - Duration::from_millis(1)),
+                "{pause}"
+            );
+            assert!(breaker.admits_at(until), "{pause}");
+            now = until;
+        }
+        now += WINDOW + Duration::from_millis(1);
+        assert!(breaker.admits_at(now));
+        fail(&breaker, 5, now);
+        assert!(breaker.admits_at(now + Duration::from_secs(1)));
+    }
+}

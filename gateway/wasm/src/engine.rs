@@ -1,0 +1,196 @@
+//! The engine that runs components: its settings with their reasons, and its clock.
+
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
+
+use wasmtime::{
+    Config, Enabled, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    Strategy,
+};
+
+use crate::component::Cache;
+
+/// What an [`Engine`] is built with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The most memory that any instance may have; limits above it are cut to it.
+    pub max_memory: usize,
+    /// How many instances can be alive at once.
+    pub instances: u32,
+    /// Where compiled components are kept; `None` compiles each time.
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_memory: 64 << 20,
+            instances: 1024,
+            cache: None,
+        }
+    }
+}
+
+/// Where instances get their memory from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// From slots that stay mapped and are wiped by what the kernel knows was written.
+    Resident,
+    /// From slots whose pages go back to the kernel: it lacks `PAGEMAP_SCAN` (before 6.7).
+    Plain,
+    /// From `mmap`, for each instance anew: the address space for slots was refused.
+    OnDemand,
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// This machine cannot run it.
+    #[error("the WebAssembly engine cannot run on this machine: {0}")]
+    Unsupported(#[source] wasmtime::Error),
+    /// Its clock could not be started.
+    #[error("the thread that ends hooks in time could not be started: {0}")]
+    Clock(#[source] std::io::Error),
+}
+
+/// What compiles and runs components. Clones are the same engine.
+#[derive(Clone)]
+pub struct Engine {
+    inner: wasmtime::Engine,
+    pooling: Pooling,
+    max_memory: usize,
+    cache: Option<Arc<Cache>>,
+}
+
+impl Engine {
+    /// An engine, and a thread that ticks as long as it lives.
+    pub fn new(settings: &Settings) -> Result<Self, EngineError> {
+        let Settings {
+            max_memory,
+            instances,
+            cache,
+        } = settings;
+        let attempt = |pooling| {
+            let config = config(pooling, *max_memory, *instances);
+            wasmtime::Engine::new(&config).map(|inner| (inner, pooling))
+        };
+        let (inner, pooling) = attempt(Pooling::Resident)
+            .or_else(|_| attempt(Pooling::Plain))
+            .or_else(|refused| {
+                tracing::warn!(error = %refused, "plugin instances come without a pool and cost more");
+                attempt(Pooling::OnDemand)
+            })
+            .map_err(EngineError::Unsupported)?;
+        let clock = inner.weak();
+        thread::Builder::new()
+            .name("wasm-clock".to_owned())
+            .spawn(move || tick(&clock))
+            .map_err(EngineError::Clock)?;
+        let cache = cache.as_deref().and_then(Cache::open);
+        Ok(Self {
+            inner,
+            pooling,
+            max_memory: *max_memory,
+            cache: cache.map(Arc::new),
+        })
+    }
+
+    /// Where instances get their memory from.
+    pub fn pooling(&self) -> Pooling {
+        self.pooling
+    }
+
+    pub(crate) fn inner(&self) -> &wasmtime::Engine {
+        &self.inner
+    }
+
+    pub(crate) fn max_memory(&self) -> usize {
+        self.max_memory
+    }
+
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        self.cache.as_deref()
+    }
+}
+
+fn config(pooling: Pooling, max_memory: usize, instances: u32) -> Config {
+    let mut config = Config::new();
+    config
+        // The optimising compiler only: the other one has had most of the advisories.
+        .strategy(Strategy::Cranelift)
+        .cranelift_opt_level(OptLevel::Speed)
+        // Hooks are synchronous: with concurrency a call costs three times as much.
+        .concurrency_support(false)
+        // Epochs cost a load and a compare a loop; fuel counts every instruction.
+        .epoch_interruption(true)
+        .consume_fuel(false)
+        .max_wasm_stack(STACK)
+        .memory_init_cow(true)
+        // All of the 32-bit space is reserved, so that no access needs a bounds check.
+        .memory_reservation(4 << 30)
+        .memory_guard_size(32 << 20)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(16))
+        // What no filter needs is not there to be attacked.
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_tail_call(false)
+        .wasm_relaxed_simd(false)
+        .wasm_stack_switching(false);
+    match pooling {
+        Pooling::OnDemand => config.allocation_strategy(InstanceAllocationStrategy::OnDemand),
+        Pooling::Resident => config.allocation_strategy(InstanceAllocationStrategy::Pooling(
+            slots(max_memory, instances, Enabled::Yes, 1 << 20),
+        )),
+        // Without PAGEMAP_SCAN what stays resident is wiped byte by byte.
+        Pooling::Plain => config.allocation_strategy(InstanceAllocationStrategy::Pooling(slots(
+            max_memory,
+            instances,
+            Enabled::No,
+            0,
+        ))),
+    };
+    config
+}
+
+fn slots(
+    max_memory: usize,
+    instances: u32,
+    pagemap: Enabled,
+    resident: usize,
+) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(4))
+        .total_memories(instances)
+        .total_tables(instances.saturating_mul(2))
+        // A component of Rust has 2 or 3 modules, one of Python 14.
+        .max_core_instances_per_component(16)
+        .max_memories_per_component(2)
+        .max_tables_per_component(8)
+        .max_tables_per_module(4)
+        .max_memory_size(max_memory)
+        .table_elements(TABLE)
+        .linear_memory_keep_resident(resident)
+        .table_keep_resident(if resident == 0 { 0 } else { 64 << 10 })
+        .pagemap_scan(pagemap)
+        .decommit_batch_size(16)
+        .max_unused_warm_slots(256);
+    pool
+}
+
+/// Moves the epoch on until the engine is gone: it holds no engine alive.
+fn tick(engine: &EngineWeak) {
+    while let Some(engine) = engine.upgrade() {
+        engine.increment_epoch();
+        drop(engine);
+        thread::sleep(TICK);
+    }
+}
+
+/// How often hooks are asked how long they have run.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+
+/// The most elements that a table may have.
+pub(crate) const TABLE: usize = 20_000;
+
+/// The stack of a guest: it lies on the worker's own.
+const STACK: usize = 256 << 10;

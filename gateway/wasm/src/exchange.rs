@@ -1,0 +1,301 @@
+//! The request and its response, as hooks see them, with what a failed hook changed undone.
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::{HeaderMap, HeaderName, StatusCode, Uri, request, response};
+
+use crate::{
+    fields::{self, Change, FieldError, Message, Spent},
+    host::Permit,
+};
+
+/// What is known about a request besides its head.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// `http` or `https`, as the client meant it.
+    pub scheme: &'static str,
+    /// Host and port, as the client wrote them.
+    pub authority: String,
+    /// The client's address.
+    pub client: IpAddr,
+    /// The client's port.
+    pub port: u16,
+    /// Whether the connection to the gateway is encrypted.
+    pub tls: bool,
+    /// The name of the TLS handshake.
+    pub sni: Option<String>,
+    /// The request's id.
+    pub id: String,
+    /// The namespace of the Ingress.
+    pub namespace: String,
+    /// The name of the Ingress.
+    pub ingress: String,
+    /// The rule's path.
+    pub rule_path: String,
+}
+
+/// What a filter may ask about Services.
+pub trait Services: Send + Sync {
+    /// Whether a namespace has this Service with this port.
+    fn has(&self, namespace: &str, service: &str, port: &str) -> bool;
+    /// Whether this endpoint, of the request's backend, can take a session that it has had before.
+    fn keeps_session(&self, steering: &Steering, endpoint: &str) -> bool;
+}
+
+/// Where filters want a request to go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Steering {
+    /// Another backend, `service:port`.
+    pub backend: Option<String>,
+    /// One endpoint of the backend.
+    pub pin: Option<Pin>,
+    /// The key of which a hash chooses the endpoint.
+    pub hash: Option<Vec<u8>>,
+}
+
+/// An endpoint that a filter has chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// Its id.
+    pub endpoint: String,
+    /// Whether to fail rather than to choose another.
+    pub strict: bool,
+}
+
+/// One request and what became of it. It is moved into an instance for a call, and out again.
+pub struct Exchange {
+    /// The request's head; its target's path is in the normal form.
+    pub request: request::Parts,
+    /// The response's head, once there is one.
+    pub response: Option<response::Parts>,
+    /// The backend that answered, `service:port`, and the id of its endpoint.
+    pub answered_by: Option<(String, String)>,
+    /// What else is known.
+    pub facts: Facts,
+    /// Where filters want it to go.
+    pub steering: Steering,
+    services: Arc<dyn Services>,
+    /// What hooks keep for hooks, by attachment and key.
+    kept: Vec<(u32, String, Vec<u8>)>,
+    permits: Vec<Permit>,
+    spent: Spent,
+    undo: Vec<Undo>,
+}
+
+/// What undoes one change. They are undone last first.
+enum Undo {
+    /// A field that was not there: it is the last of its map.
+    Added(Message, HeaderName),
+    /// Any other change of fields: an undo field by field would lose their order.
+    Fields(Message, HeaderMap),
+    Target(Uri),
+    Status(StatusCode),
+    Steering(Steering),
+    Kept(usize, Vec<u8>),
+    KeptNew,
+}
+
+impl Exchange {
+    /// A request that no filter has seen.
+    pub fn new(request: request::Parts, facts: Facts, services: Arc<dyn Services>) -> Self {
+        Self {
+            request,
+            response: None,
+            answered_by: None,
+            facts,
+            steering: Steering::default(),
+            services,
+            kept: Vec::new(),
+            permits: Vec::new(),
+            spent: Spent::default(),
+            undo: Vec::new(),
+        }
+    }
+
+    /// Before a hook.
+    pub(crate) fn begin(&mut self) {
+        self.spent = Spent::default();
+        self.undo.clear();
+    }
+
+    /// After a hook that failed: as if it had not been called, but for permits, which the end of the
+    /// request gives back.
+    pub(crate) fn undo(&mut self) {
+        while let Some(undo) = self.undo.pop() {
+            match undo {
+                Undo::Added(message, name) => {
+                    if let Some(fields) = self.fields_mut(message) {
+                        fields.remove(name);
+                    }
+                }
+                Undo::Fields(message, before) => {
+                    if let Some(fields) = self.fields_mut(message) {
+                        *fields = before;
+                    }
+                }
+                Undo::Target(before) => self.request.uri = before,
+                Undo::Status(before) => {
+                    if let Some(response) = &mut self.response {
+                        response.status = before;
+                    }
+                }
+                Undo::Steering(before) => self.steering = before,
+                Undo::Kept(index, before) => {
+                    if let Some((_, _, value)) = self.kept.get_mut(index) {
+                        *value = before;
+                    }
+                }
+                Undo::KeptNew => {
+                    self.kept.pop();
+                }
+            }
+        }
+    }
+
+    pub(crate) fn fields(&self, message: Message) -> Option<&HeaderMap> {
+        match message {
+            Message::Request => Some(&self.request.headers),
+            Message::Response => self.response.as_ref().map(|response| &response.headers),
+        }
+    }
+
+    fn fields_mut(&mut self, message: Message) -> Option<&mut HeaderMap> {
+        match message {
+            Message::Request => Some(&mut self.request.headers),
+            Message::Response => self.response.as_mut().map(|response| &mut response.headers),
+        }
+    }
+
+    /// Sets, adds or removes a field.
+    pub(crate) fn change(
+        &mut self,
+        message: Message,
+        change: Change,
+        name: &str,
+        value: &[u8],
+    ) -> Result<(), FieldError> {
+        let name = fields::name(message, change, name)?;
+        let value = fields::value(value)?;
+        let Some(present) = self
+            .fields(message)
+            .map(|fields| fields.contains_key(&name))
+        else {
+            return Err(FieldError::Forbidden);
+        };
+        if change == Change::Remove && !present {
+            return Ok(());
+        }
+        self.spent.charge(name.as_str().len() + value.len())?;
+        let undo = if present {
+            self.before(message)
+        } else {
+            Some(Undo::Added(message, name.clone()))
+        };
+        self.undo.extend(undo);
+        let Some(fields) = self.fields_mut(message) else {
+            return Err(FieldError::Forbidden);
+        };
+        let full = match change {
+            Change::Set => fields.try_insert(name, value).is_err(),
+            Change::Add => fields.try_append(name, value).is_err(),
+            Change::Remove => fields.remove(name).is_none(),
+        };
+        if full {
+            Err(FieldError::TooMany)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The fields as they are, unless they are already kept.
+    fn before(&self, message: Message) -> Option<Undo> {
+        let kept = self
+            .undo
+            .iter()
+            .any(|undo| matches!(undo, Undo::Fields(of, _) if *of == message));
+        let fields = self.fields(message).filter(|_| !kept);
+        fields.map(|fields| Undo::Fields(message, fields.clone()))
+    }
+
+    pub(crate) fn set_path(&mut self, path: &str) -> Result<(), FieldError> {
+        let path = fields::path(path)?;
+        let mut parts = self.request.uri.clone().into_parts();
+        parts.path_and_query = Some(path);
+        let uri = Uri::from_parts(parts).map_err(|_| FieldError::InvalidName)?;
+        let before = std::mem::replace(&mut self.request.uri, uri);
+        self.undo.push(Undo::Target(before));
+        Ok(())
+    }
+
+    pub(crate) fn set_status(&mut self, status: u16) -> Result<(), FieldError> {
+        let status = final_status(status)?;
+        let Some(response) = &mut self.response else {
+            return Err(FieldError::Forbidden);
+        };
+        let before = std::mem::replace(&mut response.status, status);
+        self.undo.push(Undo::Status(before));
+        Ok(())
+    }
+
+    pub(crate) fn steer(&mut self, change: impl FnOnce(&mut Steering)) {
+        self.undo.push(Undo::Steering(self.steering.clone()));
+        change(&mut self.steering);
+    }
+
+    pub(crate) fn services(&self) -> &dyn Services {
+        &*self.services
+    }
+
+    /// What the attachment has kept under a key.
+    pub(crate) fn kept(&self, attachment: u32, key: &str) -> Option<&[u8]> {
+        let mut kept = self.kept.iter();
+        kept.find(|(of, name, _)| *of == attachment && name == key)
+            .map(|(_, _, value)| value.as_slice())
+    }
+
+    pub(crate) fn keep(
+        &mut self,
+        attachment: u32,
+        key: String,
+        value: Vec<u8>,
+    ) -> Result<(), FieldError> {
+        if key.len() > 128 || value.len() > 8 << 10 {
+            return Err(FieldError::TooLarge);
+        }
+        let mut entries = self.kept.iter_mut().enumerate();
+        let same = entries.find(|(_, (of, name, _))| *of == attachment && *name == key);
+        if let Some((index, (_, _, slot))) = same {
+            let before = std::mem::replace(slot, value);
+            self.undo.push(Undo::Kept(index, before));
+            return Ok(());
+        }
+        if self
+            .kept
+            .iter()
+            .filter(|(of, ..)| *of == attachment)
+            .count()
+            == 16
+        {
+            return Err(FieldError::TooMany);
+        }
+        self.kept.push((attachment, key, value));
+        self.undo.push(Undo::KeptNew);
+        Ok(())
+    }
+
+    /// Holds a permit until the request has ended.
+    pub(crate) fn hold(&mut self, permit: Permit) {
+        self.permits.push(permit);
+    }
+}
+
+/// A status that ends an exchange.
+pub(crate) fn final_status(status: u16) -> Result<StatusCode, FieldError> {
+    if !(200..600).contains(&status) {
+        return Err(FieldError::InvalidValue);
+    }
+    StatusCode::from_u16(status).map_err(|_| FieldError::InvalidValue)
+}
+
+#[cfg(test)]
+mod tests;

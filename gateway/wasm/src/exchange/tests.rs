@@ -1,0 +1,125 @@
+//! What a failed hook changed is undone, to the byte and in order.
+
+use http::{HeaderValue, Request, Response};
+
+use super::*;
+
+pub(crate) struct NoServices;
+
+impl Services for NoServices {
+    fn has(&self, _namespace: &str, _service: &str, _port: &str) -> bool {
+        true
+    }
+
+    fn keeps_session(&self, _steering: &Steering, _endpoint: &str) -> bool {
+        true
+    }
+}
+
+fn exchange() -> Exchange {
+    let request = Request::get("/path?query")
+        .header("a", "1")
+        .header("b", "2")
+        .header("a", "3")
+        .header("c", "4");
+    let facts = Facts {
+        scheme: "http",
+        authority: "example.com".to_owned(),
+        client: IpAddr::from([192, 0, 2, 1]),
+        port: 1,
+        tls: false,
+        sni: None,
+        id: "id".to_owned(),
+        namespace: "default".to_owned(),
+        ingress: "site".to_owned(),
+        rule_path: "/".to_owned(),
+    };
+    let (request, ()) = request.body(()).unwrap().into_parts();
+    let mut exchange = Exchange::new(request, facts, Arc::new(NoServices));
+    let (response, ()) = Response::new(()).into_parts();
+    exchange.response = Some(response);
+    exchange
+}
+
+fn fields(exchange: &Exchange) -> Vec<(HeaderName, HeaderValue)> {
+    let fields = exchange.request.headers.iter();
+    fields
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+#[test]
+fn undoing_gives_back_every_field_in_its_place() {
+    let changes = [
+        (Change::Add, "new"),
+        (Change::Remove, "a"),
+        (Change::Set, "b"),
+        (Change::Add, "c"),
+        (Change::Set, "new"),
+        (Change::Remove, "none"),
+        (Change::Add, "newer"),
+    ];
+    // Every order that begins elsewhere.
+    for start in 0..changes.len() {
+        let mut exchange = exchange();
+        let before = fields(&exchange);
+        exchange.begin();
+        for (change, name) in changes.iter().cycle().skip(start).take(changes.len()) {
+            let changed = exchange.change(Message::Request, *change, name, b"x");
+            assert_eq!(changed, Ok(()));
+        }
+        assert_ne!(fields(&exchange), before);
+        exchange.undo();
+        assert_eq!(fields(&exchange), before, "from {start}");
+    }
+}
+
+#[test]
+fn undoing_gives_back_target_status_steering_and_state() {
+    let mut exchange = exchange();
+    exchange.keep(1, "old".to_owned(), b"1".to_vec()).unwrap();
+    exchange.steer(|steering| steering.backend = Some("a:80".to_owned()));
+    exchange.begin();
+
+    exchange.set_path("/else").unwrap();
+    exchange.set_path("/more").unwrap();
+    exchange.set_status(404).unwrap();
+    exchange
+        .change(Message::Response, Change::Add, "set-cookie", b"a=b")
+        .unwrap();
+    exchange.steer(|steering| steering.backend = Some("b:80".to_owned()));
+    exchange.keep(1, "old".to_owned(), b"2".to_vec()).unwrap();
+    exchange.keep(1, "new".to_owned(), b"3".to_vec()).unwrap();
+    assert_eq!(
+        exchange.kept(2, "new"),
+        None,
+        "state is each attachment's own"
+    );
+
+    exchange.undo();
+    assert_eq!(exchange.request.uri, "/path?query");
+    let response = exchange.response.as_ref().unwrap();
+    assert_eq!(response.status, 200);
+    assert!(response.headers.is_empty());
+    assert_eq!(exchange.steering.backend.as_deref(), Some("a:80"));
+    assert_eq!(exchange.kept(1, "old"), Some(&b"1"[..]));
+    assert_eq!(exchange.kept(1, "new"), None);
+}
+
+#[test]
+fn what_is_refused_changes_nothing() {
+    let mut exchange = exchange();
+    exchange.begin();
+    assert_eq!(exchange.set_status(199), Err(FieldError::InvalidValue));
+    assert_eq!(exchange.set_status(600), Err(FieldError::InvalidValue));
+    assert_eq!(exchange.set_path("//evil"), Err(FieldError::InvalidName));
+    let before = fields(&exchange);
+    let crlf = exchange.change(Message::Request, Change::Set, "a", b"x\r\ny: z");
+    assert_eq!(crlf, Err(FieldError::InvalidValue));
+    assert_eq!(fields(&exchange), before);
+    for number in 0..16 {
+        exchange.keep(1, number.to_string(), Vec::new()).unwrap();
+    }
+    let more = exchange.keep(1, "more".to_owned(), Vec::new());
+    assert_eq!(more, Err(FieldError::TooMany));
+}

@@ -1,0 +1,74 @@
+//! The log of guests: short lines, few of them, with who wrote them.
+
+use wasmtime::Result;
+
+use super::{Guest, wit};
+use wit::log::Level;
+
+impl wit::log::Host for Guest {
+    fn enabled(&mut self, level: Level) -> Result<bool> {
+        self.count()?;
+        Ok(match level {
+            Level::Debug => tracing::enabled!(target: TARGET, tracing::Level::DEBUG),
+            Level::Info => tracing::enabled!(target: TARGET, tracing::Level::INFO),
+            Level::Warn => tracing::enabled!(target: TARGET, tracing::Level::WARN),
+            Level::Error => tracing::enabled!(target: TARGET, tracing::Level::ERROR),
+        })
+    }
+
+    fn write(&mut self, level: Level, message: String) -> Result<()> {
+        self.count()?;
+        let Some(left) = self.lines_left.checked_sub(1) else {
+            return Ok(());
+        };
+        self.lines_left = left;
+        let line = line(&message);
+        let plugin = &*self.name;
+        let facts = self.exchange.as_ref().map(|exchange| &exchange.facts);
+        let namespace = facts.map(|facts| facts.namespace.as_str());
+        let ingress = facts.map(|facts| facts.ingress.as_str());
+        let request = facts.map(|facts| facts.id.as_str());
+        match level {
+            Level::Debug => {
+                tracing::debug!(target: TARGET, plugin, namespace, ingress, request, "{line}");
+            }
+            Level::Info => {
+                tracing::info!(target: TARGET, plugin, namespace, ingress, request, "{line}");
+            }
+            Level::Warn => {
+                tracing::warn!(target: TARGET, plugin, namespace, ingress, request, "{line}");
+            }
+            Level::Error => {
+                tracing::error!(target: TARGET, plugin, namespace, ingress, request, "{line}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One line without controls: a guest writes no lines of others.
+fn line(message: &str) -> String {
+    let cut = message.floor_char_boundary(LENGTH);
+    let message = message.get(..cut).unwrap_or_default().trim_end();
+    message
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// How many lines one call may write.
+pub(super) const LINES: u32 = 20;
+/// The longest line.
+const LENGTH: usize = 1 << 10;
+const TARGET: &str = "plugin";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_writes_one_short_line_at_a_time() {
+        assert_eq!(line("a\nfake line\r\x1b[0m\n"), "a fake line  [0m");
+        assert_eq!(line(&"é".repeat(600)).len(), 1024);
+    }
+}

@@ -1,0 +1,228 @@
+//! The request that is lent to a guest.
+
+use wasmtime::{Result, component::Resource};
+
+use super::{Guest, RequestHandle, wit};
+use crate::{
+    exchange::Pin,
+    fields::{Change, FieldError, Message},
+};
+use wit::types::{Header, HeaderError, RerouteError};
+
+type Handle = Resource<RequestHandle>;
+type Set = Result<Result<(), HeaderError>>;
+
+impl wit::types::HostRequest for Guest {
+    fn method(&mut self, handle: Handle) -> Result<String> {
+        Ok(self.request(&handle)?.0.request.method.to_string())
+    }
+
+    fn scheme(&mut self, handle: Handle) -> Result<String> {
+        Ok(self.request(&handle)?.0.facts.scheme.to_owned())
+    }
+
+    fn authority(&mut self, handle: Handle) -> Result<String> {
+        Ok(self.request(&handle)?.0.facts.authority.clone())
+    }
+
+    fn path(&mut self, handle: Handle) -> Result<String> {
+        let uri = &self.request(&handle)?.0.request.uri;
+        let path = uri.path_and_query().map(http::uri::PathAndQuery::as_str);
+        Ok(path.unwrap_or("/").to_owned())
+    }
+
+    fn set_path(&mut self, handle: Handle, path: String) -> Set {
+        let Some(exchange) = self.request_mut(&handle)? else {
+            return Ok(Err(HeaderError::Forbidden));
+        };
+        Ok(exchange.set_path(&path).map_err(HeaderError::from))
+    }
+
+    fn header(&mut self, handle: Handle, name: String) -> Result<Option<Vec<u8>>> {
+        let fields = &self.request(&handle)?.0.request.headers;
+        Ok(fields.get(name).map(|value| value.as_bytes().to_vec()))
+    }
+
+    fn header_all(&mut self, handle: Handle, name: String) -> Result<Vec<Vec<u8>>> {
+        let values = self.request(&handle)?.0.request.headers.get_all(name);
+        Ok(values
+            .iter()
+            .map(|value| value.as_bytes().to_vec())
+            .collect())
+    }
+
+    fn cookie(&mut self, handle: Handle, name: String) -> Result<Option<String>> {
+        let fields = &self.request(&handle)?.0.request.headers;
+        Ok(cookie(fields, &name))
+    }
+
+    fn query(&mut self, handle: Handle, name: String) -> Result<Option<String>> {
+        let uri = &self.request(&handle)?.0.request.uri;
+        let query = uri.query().unwrap_or_default().as_bytes();
+        let mut pairs = form_urlencoded::parse(query);
+        let found = pairs.find(|(key, _)| *key == name);
+        Ok(found.map(|(_, value)| value.into_owned()))
+    }
+
+    fn headers(&mut self, handle: Handle) -> Result<Vec<Header>> {
+        Ok(list(&self.request(&handle)?.0.request.headers))
+    }
+
+    fn set_header(&mut self, handle: Handle, name: String, value: Vec<u8>) -> Set {
+        change(self, &handle, Change::Set, &name, &value)
+    }
+
+    fn add_header(&mut self, handle: Handle, name: String, value: Vec<u8>) -> Set {
+        change(self, &handle, Change::Add, &name, &value)
+    }
+
+    fn remove_header(&mut self, handle: Handle, name: String) -> Set {
+        change(self, &handle, Change::Remove, &name, &[])
+    }
+
+    fn client_ip(&mut self, handle: Handle) -> Result<String> {
+        Ok(self.request(&handle)?.0.facts.client.to_string())
+    }
+
+    fn client_port(&mut self, handle: Handle) -> Result<u16> {
+        Ok(self.request(&handle)?.0.facts.port)
+    }
+
+    fn tls(&mut self, handle: Handle) -> Result<bool> {
+        Ok(self.request(&handle)?.0.facts.tls)
+    }
+
+    fn sni(&mut self, handle: Handle) -> Result<Option<String>> {
+        Ok(self.request(&handle)?.0.facts.sni.clone())
+    }
+
+    fn http_version(&mut self, handle: Handle) -> Result<String> {
+        Ok(format!("{:?}", self.request(&handle)?.0.request.version))
+    }
+
+    fn request_id(&mut self, handle: Handle) -> Result<String> {
+        Ok(self.request(&handle)?.0.facts.id.clone())
+    }
+
+    fn namespace(&mut self, handle: Handle) -> Result<String> {
+        Ok(self.request(&handle)?.0.facts.namespace.clone())
+    }
+
+    fn ingress(&mut self, handle: Handle) -> Result<String> {
+        Ok(self.request(&handle)?.0.facts.ingress.clone())
+    }
+
+    fn rule_path(&mut self, handle: Handle) -> Result<String> {
+        Ok(self.request(&handle)?.0.facts.rule_path.clone())
+    }
+
+    fn reroute(&mut self, handle: Handle, backend: String) -> Result<Result<(), RerouteError>> {
+        let granted = self
+            .attachment
+            .as_ref()
+            .is_some_and(|attachment| attachment.plugin().may_reroute(&backend));
+        let Some(exchange) = self.request_mut(&handle)? else {
+            return Ok(Err(RerouteError::NoSuchBackend));
+        };
+        if !granted {
+            return Ok(Err(RerouteError::NotGranted));
+        }
+        let known = backend.split_once(':').is_some_and(|(service, port)| {
+            let namespace = &exchange.facts.namespace;
+            exchange.services().has(namespace, service, port)
+        });
+        if !known {
+            return Ok(Err(RerouteError::NoSuchBackend));
+        }
+        exchange.steer(|steering| steering.backend = Some(backend));
+        Ok(Ok(()))
+    }
+
+    fn state(&mut self, handle: Handle, key: String) -> Result<Option<Vec<u8>>> {
+        let (exchange, id) = self.request(&handle)?;
+        Ok(exchange.kept(id, &key).map(<[u8]>::to_vec))
+    }
+
+    fn set_state(&mut self, handle: Handle, key: String, value: Vec<u8>) -> Set {
+        let (exchange, id) = self.request(&handle)?;
+        Ok(exchange.keep(id, key, value).map_err(HeaderError::from))
+    }
+
+    fn pin(&mut self, handle: Handle, endpoint: String, strict: bool) -> Result<bool> {
+        let Some(exchange) = self.request_mut(&handle)? else {
+            return Ok(false);
+        };
+        let services = exchange.services();
+        if endpoint.len() > 256 || !services.keeps_session(&exchange.steering, &endpoint) {
+            return Ok(false);
+        }
+        exchange.steer(|steering| steering.pin = Some(Pin { endpoint, strict }));
+        Ok(true)
+    }
+
+    fn hash_by(&mut self, handle: Handle, key: Vec<u8>) -> Result<()> {
+        if let Some(exchange) = self.request_mut(&handle)? {
+            exchange.steer(|steering| steering.hash = Some(key));
+        }
+        Ok(())
+    }
+
+    fn drop(&mut self, _handle: Handle) -> Result<()> {
+        // Requests are only ever lent.
+        Ok(())
+    }
+}
+
+fn change(guest: &mut Guest, handle: &Handle, change: Change, name: &str, value: &[u8]) -> Set {
+    let Some(exchange) = guest.request_mut(handle)? else {
+        return Ok(Err(FieldError::Forbidden.into()));
+    };
+    let changed = exchange.change(Message::Request, change, name, value);
+    Ok(changed.map_err(HeaderError::from))
+}
+
+/// All fields, in their order.
+pub(super) fn list(fields: &http::HeaderMap) -> Vec<Header> {
+    let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| Header {
+        name: name.as_str().to_owned(),
+        value: value.as_bytes().to_vec(),
+    };
+    fields.iter().map(header).collect()
+}
+
+/// The first cookie of a name. What is not a pair, or not text, is passed over.
+fn cookie(fields: &http::HeaderMap, name: &str) -> Option<String> {
+    let values = fields.get_all(http::header::COOKIE);
+    let mut pairs = values
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b';'))
+        .filter_map(|pair| {
+            let at = pair.iter().position(|&byte| byte == b'=')?;
+            let (key, value) = pair.split_at(at);
+            Some((key.trim_ascii(), value.get(1..)?.trim_ascii()))
+        });
+    let (_, value) = pairs.find(|(key, _)| *key == name.as_bytes())?;
+    String::from_utf8(value.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderMap, HeaderValue, header::COOKIE};
+
+    #[test]
+    fn the_first_cookie_of_a_name_counts_and_broken_ones_do_not_matter() {
+        let mut fields = HeaderMap::new();
+        for value in [&b"=;;a; b=1;c = 2 "[..], b"b=3; d=\xff; e=x=y; f="] {
+            fields.append(COOKIE, HeaderValue::from_bytes(value).unwrap());
+        }
+        let find = |name| cookie(&fields, name);
+        assert_eq!(find("a"), None);
+        assert_eq!(find("b").as_deref(), Some("1"));
+        assert_eq!(find("c").as_deref(), Some("2"));
+        assert_eq!(find("d"), None);
+        assert_eq!(find("e").as_deref(), Some("x=y"));
+        assert_eq!(find("f").as_deref(), Some(""));
+        assert_eq!(find("g"), None);
+    }
+}

@@ -1,0 +1,49 @@
+//! What all instances of a plugin share, on all workers, and what a new version inherits.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use super::{Metrics, Rates, Sample, Values};
+
+/// The state of a plugin that outlives its versions. Give the same to each of them.
+#[derive(Debug, Default)]
+pub struct Shared {
+    metrics: Metrics,
+    /// By the item of an Ingress's chain. What no chain has any more is forgotten.
+    rates: Mutex<HashMap<String, Weak<Rates>>>,
+    /// By namespace.
+    values: Mutex<HashMap<Arc<str>, Weak<Values>>>,
+}
+
+impl Shared {
+    /// What its instances have counted.
+    pub fn samples(&self) -> Vec<Sample> {
+        self.metrics.samples()
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn rates(&self, scope: &str) -> Arc<Rates> {
+        find(&self.rates, scope.to_owned())
+    }
+
+    pub(crate) fn values(&self, namespace: &Arc<str>) -> Arc<Values> {
+        find(&self.values, Arc::clone(namespace))
+    }
+}
+
+fn find<K: Eq + Hash, V: Default>(all: &Mutex<HashMap<K, Weak<V>>>, key: K) -> Arc<V> {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = all.get(&key).and_then(Weak::upgrade) {
+        return found;
+    }
+    all.retain(|_, value| value.strong_count() > 0);
+    let new = Arc::new(V::default());
+    all.insert(key, Arc::downgrade(&new));
+    new
+}
