@@ -22,8 +22,6 @@ use crate::{guard::Refusal, settings::Timeouts};
 pub(crate) struct Conn {
     /// Requests not answered to the last byte.
     open: AtomicU32,
-    /// Requests begun.
-    requests: AtomicU32,
     /// When it was accepted or the last request ended.
     idle_since: AtomicU64,
     /// When the first byte came of a head that is not complete; 0 without one.
@@ -174,7 +172,6 @@ impl Conn {
     /// Counts a request that begins; its end is [`Self::request_ended`].
     pub(crate) fn request_begun(&self) {
         self.open.fetch_add(1, Relaxed);
-        self.requests.fetch_add(1, Relaxed);
         self.unflushed.store(true, Relaxed);
     }
 
