@@ -191,7 +191,11 @@ impl Snapshot {
                 service: config.backend.service.clone(),
                 port: config.backend.port.clone(),
             },
-            filters: config.filters.clone(),
+            filters: config
+                .filters
+                .iter()
+                .map(|item| item.alias.clone())
+                .collect(),
             endpoints,
             tls: self.has_certificate(host),
         }

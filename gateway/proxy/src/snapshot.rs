@@ -109,6 +109,8 @@ impl Builder {
                 clusters,
                 certificates,
                 default_certificate,
+                plugins: _,
+                reroutes,
             } = config;
             let shape = |clusters: &BTreeMap<ClusterId, route::Cluster>| {
                 clusters
@@ -121,6 +123,7 @@ impl Builder {
                 && *catch_all == self.config.catch_all
                 && *certificates == self.config.certificates
                 && *default_certificate == self.config.default_certificate
+                && *reroutes == self.config.reroutes
                 && shape(clusters) == shape(&self.config.clusters)
         };
         if same {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::{HostPattern, PathPattern};
+use crate::{FilterRef, HostPattern, PathPattern, Plugin, PluginId};
 
 /// Everything that is to be served. Two equal values serve the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,11 @@ pub struct Config {
     pub certificates: BTreeMap<HostPattern, Arc<Certificate>>,
     /// The certificate for hosts without one of their own; self-signed where absent.
     pub default_certificate: Option<Arc<Certificate>>,
+    /// The plugins that chains name.
+    pub plugins: BTreeMap<PluginId, Arc<Plugin>>,
+    /// By namespace, the backends that filters may send its requests to: `service:port` as filters
+    /// name them, with the port's number or its name.
+    pub reroutes: BTreeMap<String, Arc<BTreeMap<String, Target>>>,
 }
 
 /// One path of one host.
@@ -53,8 +58,8 @@ pub struct Route {
     pub backend: Backend,
     /// What the backend speaks.
     pub protocol: Protocol,
-    /// The items of its filter chain, in order. A route is never served without its filters.
-    pub filters: Vec<String>,
+    /// Its filter chain, in order. A route is never served without its filters.
+    pub filters: Arc<[FilterRef]>,
     /// Whether plain HTTP is redirected to HTTPS (308).
     pub ssl_redirect: bool,
     /// The value of `Strict-Transport-Security` on answers over HTTPS.

@@ -7,6 +7,7 @@
 mod config;
 mod host;
 mod path;
+mod plugin;
 mod table;
 
 pub use config::{
@@ -15,4 +16,7 @@ pub use config::{
 };
 pub use host::{Authority, HostError, HostPattern};
 pub use path::{PathError, PathPattern, collapse, normalise};
+pub use plugin::{
+    Backends, FilterRef, Grants, Isolation, Limits, OnError, Plugin, PluginId, Source,
+};
 pub use table::{Candidate, Found, Match, Table, Verdict};

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use route::{Backend, Config, HostDefault, HostError, HostPattern, IngressName, Route, Rule};
+use route::{Backend, Config, FilterRef, HostDefault, HostError, HostPattern, IngressName, Route, Rule};
 
 use crate::{
     annotations::{Redirect, Settings},
@@ -313,7 +313,16 @@ fn route(
         },
         rule_path: path.to_owned(),
         backend,
-        filters: filters.clone(),
+        filters: filters
+            .iter()
+            .map(|item| FilterRef {
+                alias: item.clone(),
+                plugin: None,
+                config: None,
+                field: String::new(),
+                origin: String::new(),
+            })
+            .collect(),
         protocol: *protocol,
         ssl_redirect,
         hsts: hsts.clone(),
