@@ -24,6 +24,7 @@ mod answer;
 mod authority;
 mod body;
 mod exchange;
+pub mod filter;
 mod forwarded;
 mod hop;
 mod outgoing;

@@ -48,12 +48,14 @@ pub struct HostDefault {
 }
 
 /// What happens to a request once it is matched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Route {
     /// The Ingress that owns it.
     pub ingress: IngressName,
     /// The rule's path as written; `/` for a default backend.
     pub rule_path: String,
+    /// The rule's host as written; empty where it names none.
+    pub rule_host: String,
     /// Where requests go.
     pub backend: Backend,
     /// What the backend speaks.
@@ -90,7 +92,7 @@ impl fmt::Display for IngressName {
 }
 
 /// The Service port that a rule names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backend {
     /// The Service's name, in the Ingress's namespace; the kind and name of a resource backend.
     pub service: String,
@@ -101,13 +103,14 @@ pub struct Backend {
 }
 
 /// What a backend reference leads to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Target {
     /// Endpoints, perhaps none, under this key of [`Config::clusters`].
     Cluster(ClusterId),
     /// The Service exists but lacks the port: 503 `no-port`.
     NoPort,
     /// The Service is missing, or cannot be used: 503 `no-service`.
+    #[default]
     NoService,
 }
 

@@ -13,15 +13,14 @@ use std::{
 };
 
 use guests::{Guest, reader};
-use wasm::{
-    Attachment, Component, Engine, Exchange, Facts, Grants, Instances, Isolation, Limits, Plugin,
-    PluginSpec, Services, Settings, Shared, Steering,
-};
+use proxy::filter::{Exchange, Facts, Services, Steering};
+use route::{Grants, Isolation, Limits, Route};
+use wasm::{Attachment, Component, Engine, Instances, Plugin, PluginSpec, Settings, Shared};
 
 struct Nothing;
 
 impl Services for Nothing {
-    fn has(&self, _namespace: &str, _service: &str, _port: &str) -> bool {
+    fn has(&self, _backend: &str) -> bool {
         false
     }
 
@@ -41,15 +40,13 @@ fn exchange() -> Box<Exchange> {
     let (request, ()) = request.body(()).expect("a request").into_parts();
     let facts = Facts {
         scheme: "https",
-        authority: "example.com".to_owned(),
+        authority: http::HeaderValue::from_static("example.com"),
         client: IpAddr::from([192, 0, 2, 1]),
         port: 1234,
         tls: true,
         sni: None,
-        id: "0123456789abcdef".to_owned(),
-        namespace: "default".to_owned(),
-        ingress: "site".to_owned(),
-        rule_path: "/".to_owned(),
+        id: http::HeaderValue::from_static("0123456789abcdef"),
+        route: Arc::new(Route::default()),
     };
     Box::new(Exchange::new(request, facts, Arc::new(Nothing)))
 }

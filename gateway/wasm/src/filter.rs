@@ -4,37 +4,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
+use proxy::filter::{
+    self, Change, Exchange, FieldError, Message, RequestVerdict, ResponseVerdict, Spent,
+};
 
 use crate::{
     bindings::portcullis::filter::types::{
         LocalResponse, RequestVerdict as Asked, ResponseVerdict as Answered,
     },
     component::Hook,
-    exchange::{self, Exchange},
     failure::Failure,
-    fields::{self, Change, FieldError, Message, Spent},
     host::Phase,
     instance::{Call, Instances, Terms},
+    limits::CALLS,
     plugin::Attachment,
 };
-
-/// What a filter makes of a request.
-#[derive(Debug)]
-pub enum RequestVerdict {
-    /// Go on.
-    Next,
-    /// Answer so.
-    Respond(Response<Bytes>),
-}
-
-/// What a filter makes of a response.
-#[derive(Debug)]
-pub enum ResponseVerdict {
-    /// Go on.
-    Next,
-    /// Send this instead.
-    Replace(Response<Bytes>),
-}
 
 impl Instances {
     /// Calls the request hook. Without one this costs nothing.
@@ -110,7 +94,7 @@ impl Instances {
         let terms = Terms {
             phase,
             time: limits.time,
-            calls: limits.calls,
+            calls: CALLS,
         };
         let verdict = instance.call(terms, acting, Some(exchange), ask);
         #[expect(
@@ -147,11 +131,11 @@ fn local(answer: LocalResponse) -> Result<Response<Bytes>, Failure> {
     if body.len() > BODY {
         return Err(refuse("the body", FieldError::TooLarge));
     }
-    let status = exchange::final_status(status).map_err(|why| refuse("the status", why))?;
+    let status = filter::final_status(status).map_err(|why| refuse("the status", why))?;
     let (mut fields, mut spent) = (HeaderMap::new(), Spent::default());
     for header in headers {
-        let checked = fields::name(Message::Response, Change::Add, &header.name)
-            .and_then(|name| Ok((name, fields::value(&header.value)?)))
+        let checked = filter::name(Message::Response, Change::Add, &header.name)
+            .and_then(|name| Ok((name, filter::value(&header.value)?)))
             .and_then(|(name, value)| {
                 spent.charge(name.as_str().len() + value.len())?;
                 Ok((name, value))

@@ -12,6 +12,7 @@ mod shared;
 
 use std::sync::Arc;
 
+use proxy::filter::{Exchange, FieldError};
 use wasmtime::{
     Error, Result,
     component::{HasSelf, Linker, Resource},
@@ -21,14 +22,12 @@ pub(crate) use handles::{BucketHandle, RequestHandle, ResponseHandle};
 pub(crate) use key_value::Values;
 pub(crate) use metrics::Metrics;
 pub use metrics::{Counted, Sample};
-pub(crate) use rate_limit::{Permit, Rates};
+pub(crate) use rate_limit::Rates;
 pub use shared::Shared;
 
 use crate::{
     bindings::portcullis::filter as wit,
     component::Capability,
-    exchange::Exchange,
-    fields::FieldError,
     limits::{Deadline, Limiter},
     plugin::Attachment,
 };
@@ -169,15 +168,14 @@ impl Guest {
 
 impl wit::types::Host for Guest {}
 
-impl From<FieldError> for wit::types::HeaderError {
-    fn from(error: FieldError) -> Self {
-        match error {
-            FieldError::InvalidName => Self::InvalidName,
-            FieldError::InvalidValue => Self::InvalidValue,
-            FieldError::Forbidden => Self::Forbidden,
-            FieldError::TooLarge => Self::TooLarge,
-            FieldError::TooMany => Self::TooMany,
-        }
+/// A refusal in the guest's terms.
+fn refusal(error: FieldError) -> wit::types::HeaderError {
+    match error {
+        FieldError::InvalidName => wit::types::HeaderError::InvalidName,
+        FieldError::InvalidValue => wit::types::HeaderError::InvalidValue,
+        FieldError::Forbidden => wit::types::HeaderError::Forbidden,
+        FieldError::TooLarge => wit::types::HeaderError::TooLarge,
+        FieldError::TooMany => wit::types::HeaderError::TooMany,
     }
 }
 

@@ -8,16 +8,17 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
+use proxy::filter::Exchange;
+use route::Isolation;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace, component::Resource};
 
 use crate::{
     bindings::exports::portcullis::filter::{plugin, request_hook, response_hook},
     component::{LoadError, SETUP_TIME, Template},
-    exchange::Exchange,
     failure::{ConfigError, Failure},
     host::{Guest, Phase, RequestHandle, ResponseHandle},
-    limits::Limits,
-    plugin::{Attachment, Isolation, Plugin},
+    limits,
+    plugin::{Attachment, Plugin},
 };
 
 /// The hot instances of one worker: one for each plugin and namespace, as a worker runs one hook at
@@ -112,7 +113,7 @@ impl Terms {
         Self {
             phase,
             time: SETUP_TIME,
-            calls: Limits::default().calls,
+            calls: limits::CALLS,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Bytes become a checked [`Component`], with a name, grants and limits a [`Plugin`], with a
 //! configuration an [`Attachment`] to a chain. A worker's [`Instances`] run its hooks on an
-//! [`Exchange`]. Whatever a guest does ends in a verdict or in a typed [`Failure`]; it knows
+//! [`proxy::filter::Exchange`]. Whatever a guest does ends in a verdict or in a typed [`Failure`]; it knows
 //! neither Kubernetes nor sockets, and is the only room that names wasmtime.
 #![deny(unsafe_code)]
 
@@ -12,8 +12,6 @@ mod engine;
 mod component;
 mod plugin;
 
-mod exchange;
-mod fields;
 mod host;
 mod limits;
 
@@ -24,11 +22,7 @@ mod instance;
 
 pub use component::{Capability, Component, Hook, Info, LoadError};
 pub use engine::{Engine, EngineError, Pooling, Settings};
-pub use exchange::{Exchange, Facts, Pin, Services, Steering};
 pub use failure::{ConfigError, Failure};
-pub use fields::FieldError;
-pub use filter::{RequestVerdict, ResponseVerdict};
 pub use host::{Counted, Sample, Shared};
 pub use instance::Instances;
-pub use limits::Limits;
-pub use plugin::{Attachment, Backends, Grants, Isolation, Plugin, PluginSpec};
+pub use plugin::{Attachment, Plugin, PluginSpec};

@@ -6,26 +6,8 @@ use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 use crate::engine::TABLE;
 
-/// What a plugin may take.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The memory of one instance, in bytes.
-    pub memory: usize,
-    /// The CPU time of one hook.
-    pub time: Duration,
-    /// How many times a hook may call the host.
-    pub calls: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            memory: 32 << 20,
-            time: Duration::from_millis(1),
-            calls: 1000,
-        }
-    }
-}
+/// How many times a hook may call the host.
+pub(crate) const CALLS: u32 = 1000;
 
 /// Guards the memory of one instance.
 #[derive(Debug)]

@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use route::{Backends, Grants, Isolation, Limits};
+
 use crate::{
     breaker::Breaker,
     component::{Capability, Component, Hook, LoadError, Template},
@@ -15,58 +17,16 @@ use crate::{
     failure::Failure,
     host::{Rates, Shared, Values},
     instance::Instances,
-    limits::Limits,
 };
 
-/// What a plugin may use.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Grants {
-    /// Random numbers.
-    pub random: bool,
-    /// Series in `/metrics`.
-    pub metrics: bool,
-    /// Token buckets and permits.
-    pub rate_limit: bool,
-    /// Values in memory, of so many bytes.
-    pub key_value: Option<usize>,
-    /// Backends to reroute to.
-    pub backends: Backends,
-}
-
-impl Grants {
-    fn cover(&self, capability: Capability) -> bool {
-        match capability {
-            Capability::Random => self.random,
-            Capability::Metrics => self.metrics,
-            Capability::RateLimit => self.rate_limit,
-            Capability::KeyValue => self.key_value.is_some(),
-        }
+/// Whether the grants cover a capability.
+fn cover(grants: &Grants, capability: Capability) -> bool {
+    match capability {
+        Capability::Random => grants.random,
+        Capability::Metrics => grants.metrics,
+        Capability::RateLimit => grants.rate_limit,
+        Capability::KeyValue => grants.key_value.is_some(),
     }
-}
-
-/// The backends that a plugin may reroute to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Backends {
-    /// Those, `service:port`.
-    Listed(Vec<String>),
-    /// All of the Ingress's namespace.
-    All,
-}
-
-impl Default for Backends {
-    fn default() -> Self {
-        Self::Listed(Vec::new())
-    }
-}
-
-/// How far requests are kept apart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Isolation {
-    /// One instance serves many requests.
-    #[default]
-    Shared,
-    /// Each call of a hook gets a new instance.
-    Request,
 }
 
 /// What a plugin is made of.
@@ -110,7 +70,7 @@ impl Plugin {
             shared,
         } = spec;
         let mut needed = component.capabilities().iter();
-        if let Some(&missing) = needed.find(|&&capability| !grants.cover(capability)) {
+        if let Some(&missing) = needed.find(|&&capability| !cover(&grants, capability)) {
             return Err(LoadError::NotGranted(missing));
         }
         limits.memory = limits.memory.min(engine.max_memory());

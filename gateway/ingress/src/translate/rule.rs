@@ -2,7 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use route::{Backend, Config, FilterRef, HostDefault, HostError, HostPattern, IngressName, Route, Rule};
+use route::{
+    Backend, Config, FilterRef, HostDefault, HostError, HostPattern, IngressName, Route, Rule,
+};
 
 use crate::{
     annotations::{Redirect, Settings},
@@ -312,6 +314,7 @@ fn route(
             name: ingress.subject.name.clone(),
         },
         rule_path: path.to_owned(),
+        rule_host: String::new(),
         backend,
         filters: filters
             .iter()

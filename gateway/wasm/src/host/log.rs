@@ -25,9 +25,9 @@ impl wit::log::Host for Guest {
         let line = line(&message);
         let plugin = &*self.name;
         let facts = self.exchange.as_ref().map(|exchange| &exchange.facts);
-        let namespace = facts.map(|facts| facts.namespace.as_str());
-        let ingress = facts.map(|facts| facts.ingress.as_str());
-        let request = facts.map(|facts| facts.id.as_str());
+        let namespace = facts.map(|facts| facts.route.ingress.namespace.as_str());
+        let ingress = facts.map(|facts| facts.route.ingress.name.as_str());
+        let request = facts.map(|facts| facts.id.to_str().unwrap_or_default());
         match level {
             Level::Debug => {
                 tracing::debug!(target: TARGET, plugin, namespace, ingress, request, "{line}");

@@ -93,7 +93,7 @@ impl wit::rate_limit::Host for Guest {
         let permit = rates.acquire(key, max);
         let acquired = permit.is_some();
         if let (Some(exchange), Some(permit)) = (&mut self.exchange, permit) {
-            exchange.hold(permit);
+            exchange.hold(Box::new(permit));
         }
         Ok(acquired)
     }

@@ -1,12 +1,10 @@
 //! The request that is lent to a guest.
 
+use http::HeaderValue;
+use proxy::filter::{Change, FieldError, Message, Pinned};
 use wasmtime::{Result, component::Resource};
 
-use super::{Guest, RequestHandle, wit};
-use crate::{
-    exchange::Pin,
-    fields::{Change, FieldError, Message},
-};
+use super::{Guest, RequestHandle, refusal, wit};
 use wit::types::{Header, HeaderError, RerouteError};
 
 type Handle = Resource<RequestHandle>;
@@ -22,7 +20,7 @@ impl wit::types::HostRequest for Guest {
     }
 
     fn authority(&mut self, handle: Handle) -> Result<String> {
-        Ok(self.request(&handle)?.0.facts.authority.clone())
+        Ok(text(&self.request(&handle)?.0.facts.authority))
     }
 
     fn path(&mut self, handle: Handle) -> Result<String> {
@@ -35,7 +33,7 @@ impl wit::types::HostRequest for Guest {
         let Some(exchange) = self.request_mut(&handle)? else {
             return Ok(Err(HeaderError::Forbidden));
         };
-        Ok(exchange.set_path(&path).map_err(HeaderError::from))
+        Ok(exchange.set_path(&path).map_err(refusal))
     }
 
     fn header(&mut self, handle: Handle, name: String) -> Result<Option<Vec<u8>>> {
@@ -93,7 +91,8 @@ impl wit::types::HostRequest for Guest {
     }
 
     fn sni(&mut self, handle: Handle) -> Result<Option<String>> {
-        Ok(self.request(&handle)?.0.facts.sni.clone())
+        let sni = self.request(&handle)?.0.facts.sni.as_deref();
+        Ok(sni.map(str::to_owned))
     }
 
     fn http_version(&mut self, handle: Handle) -> Result<String> {
@@ -101,19 +100,30 @@ impl wit::types::HostRequest for Guest {
     }
 
     fn request_id(&mut self, handle: Handle) -> Result<String> {
-        Ok(self.request(&handle)?.0.facts.id.clone())
+        Ok(text(&self.request(&handle)?.0.facts.id))
     }
 
     fn namespace(&mut self, handle: Handle) -> Result<String> {
-        Ok(self.request(&handle)?.0.facts.namespace.clone())
+        Ok(self
+            .request(&handle)?
+            .0
+            .facts
+            .route
+            .ingress
+            .namespace
+            .clone())
     }
 
     fn ingress(&mut self, handle: Handle) -> Result<String> {
-        Ok(self.request(&handle)?.0.facts.ingress.clone())
+        Ok(self.request(&handle)?.0.facts.route.ingress.name.clone())
     }
 
     fn rule_path(&mut self, handle: Handle) -> Result<String> {
-        Ok(self.request(&handle)?.0.facts.rule_path.clone())
+        Ok(self.request(&handle)?.0.facts.route.rule_path.clone())
+    }
+
+    fn rule_host(&mut self, handle: Handle) -> Result<String> {
+        Ok(self.request(&handle)?.0.facts.route.rule_host.clone())
     }
 
     fn reroute(&mut self, handle: Handle, backend: String) -> Result<Result<(), RerouteError>> {
@@ -127,11 +137,7 @@ impl wit::types::HostRequest for Guest {
         if !granted {
             return Ok(Err(RerouteError::NotGranted));
         }
-        let known = backend.split_once(':').is_some_and(|(service, port)| {
-            let namespace = &exchange.facts.namespace;
-            exchange.services().has(namespace, service, port)
-        });
-        if !known {
+        if !exchange.services().has(&backend) {
             return Ok(Err(RerouteError::NoSuchBackend));
         }
         exchange.steer(|steering| steering.backend = Some(backend));
@@ -145,7 +151,7 @@ impl wit::types::HostRequest for Guest {
 
     fn set_state(&mut self, handle: Handle, key: String, value: Vec<u8>) -> Set {
         let (exchange, id) = self.request(&handle)?;
-        Ok(exchange.keep(id, key, value).map_err(HeaderError::from))
+        Ok(exchange.keep(id, key, value).map_err(refusal))
     }
 
     fn pin(&mut self, handle: Handle, endpoint: String, strict: bool) -> Result<bool> {
@@ -156,7 +162,7 @@ impl wit::types::HostRequest for Guest {
         if endpoint.len() > 256 || !services.keeps_session(&exchange.steering, &endpoint) {
             return Ok(false);
         }
-        exchange.steer(|steering| steering.pin = Some(Pin { endpoint, strict }));
+        exchange.steer(|steering| steering.pin = Some(Pinned { endpoint, strict }));
         Ok(true)
     }
 
@@ -175,15 +181,20 @@ impl wit::types::HostRequest for Guest {
 
 fn change(guest: &mut Guest, handle: &Handle, change: Change, name: &str, value: &[u8]) -> Set {
     let Some(exchange) = guest.request_mut(handle)? else {
-        return Ok(Err(FieldError::Forbidden.into()));
+        return Ok(Err(refusal(FieldError::Forbidden)));
     };
     let changed = exchange.change(Message::Request, change, name, value);
-    Ok(changed.map_err(HeaderError::from))
+    Ok(changed.map_err(refusal))
+}
+
+/// A field's value as text, which those that come here are.
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
 /// All fields, in their order.
 pub(super) fn list(fields: &http::HeaderMap) -> Vec<Header> {
-    let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| Header {
+    let header = |(name, value): (&http::HeaderName, &HeaderValue)| Header {
         name: name.as_str().to_owned(),
         value: value.as_bytes().to_vec(),
     };

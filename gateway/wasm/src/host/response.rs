@@ -1,9 +1,9 @@
 //! The response that is lent to a guest.
 
+use proxy::filter::{Change, Message};
 use wasmtime::{Result, component::Resource};
 
-use super::{Guest, ResponseHandle, request, wit};
-use crate::fields::{Change, Message};
+use super::{Guest, ResponseHandle, refusal, request, wit};
 use wit::types::{Header, HeaderError};
 
 type Handle = Resource<ResponseHandle>;
@@ -17,7 +17,7 @@ impl wit::types::HostResponse for Guest {
 
     fn set_status(&mut self, handle: Handle, status: u16) -> Set {
         let set = self.response(&handle)?.set_status(status);
-        Ok(set.map_err(HeaderError::from))
+        Ok(set.map_err(refusal))
     }
 
     fn header(&mut self, handle: Handle, name: String) -> Result<Option<Vec<u8>>> {
@@ -68,5 +68,5 @@ impl wit::types::HostResponse for Guest {
 fn change(guest: &mut Guest, handle: &Handle, change: Change, name: &str, value: &[u8]) -> Set {
     let exchange = guest.response(handle)?;
     let changed = exchange.change(Message::Response, change, name, value);
-    Ok(changed.map_err(HeaderError::from))
+    Ok(changed.map_err(refusal))
 }

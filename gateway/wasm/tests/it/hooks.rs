@@ -1,6 +1,7 @@
 //! What hooks can see and do, and what is undone when they fail.
 
-use wasm::{Backends, RequestVerdict, ResponseVerdict};
+use proxy::filter::{RequestVerdict, ResponseVerdict};
+use route::Backends;
 
 use super::{guests::*, *};
 

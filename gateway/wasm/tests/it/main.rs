@@ -19,9 +19,11 @@ use std::{
 };
 
 use guests::Guest;
+use proxy::filter::{Exchange, Facts, Services, Steering};
+use route::{Grants, Isolation, Limits, Route};
 use wasm::{
-    Attachment, Component, Engine, Exchange, Facts, Failure, Grants, Instances, Isolation, Limits,
-    LoadError, Plugin, PluginSpec, Services, Settings, Shared, Steering,
+    Attachment, Component, Engine, Failure, Instances, LoadError, Plugin, PluginSpec, Settings,
+    Shared,
 };
 
 /// One engine for all tests, as in the gateway.
@@ -34,8 +36,8 @@ fn engine() -> &'static Engine {
 struct OneService;
 
 impl Services for OneService {
-    fn has(&self, namespace: &str, service: &str, port: &str) -> bool {
-        (namespace, service, port) == ("default", "there", "80")
+    fn has(&self, backend: &str) -> bool {
+        backend == "there:80"
     }
 
     fn keeps_session(&self, _steering: &Steering, endpoint: &str) -> bool {
@@ -55,15 +57,13 @@ fn exchange() -> Box<Exchange> {
     let (request, ()) = request.body(()).expect("a request").into_parts();
     let facts = Facts {
         scheme: "https",
-        authority: "example.com".to_owned(),
+        authority: http::HeaderValue::from_static("example.com"),
         client: IpAddr::from([192, 0, 2, 1]),
         port: 1234,
         tls: true,
         sni: None,
-        id: "id".to_owned(),
-        namespace: "default".to_owned(),
-        ingress: "site".to_owned(),
-        rule_path: "/".to_owned(),
+        id: http::HeaderValue::from_static("id"),
+        route: Arc::new(Route::default()),
     };
     Box::new(Exchange::new(request, facts, Arc::new(OneService)))
 }

@@ -7,7 +7,7 @@ use super::*;
 pub(crate) struct NoServices;
 
 impl Services for NoServices {
-    fn has(&self, _namespace: &str, _service: &str, _port: &str) -> bool {
+    fn has(&self, _backend: &str) -> bool {
         true
     }
 
@@ -24,15 +24,13 @@ fn exchange() -> Exchange {
         .header("c", "4");
     let facts = Facts {
         scheme: "http",
-        authority: "example.com".to_owned(),
+        authority: http::HeaderValue::from_static("example.com"),
         client: IpAddr::from([192, 0, 2, 1]),
         port: 1,
         tls: false,
         sni: None,
-        id: "id".to_owned(),
-        namespace: "default".to_owned(),
-        ingress: "site".to_owned(),
-        rule_path: "/".to_owned(),
+        id: http::HeaderValue::from_static("id"),
+        route: Arc::new(Route::default()),
     };
     let (request, ()) = request.body(()).unwrap().into_parts();
     let mut exchange = Exchange::new(request, facts, Arc::new(NoServices));

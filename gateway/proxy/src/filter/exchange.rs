@@ -1,13 +1,11 @@
 //! The request and its response, as hooks see them, with what a failed hook changed undone.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{any::Any, net::IpAddr, sync::Arc};
 
-use http::{HeaderMap, HeaderName, StatusCode, Uri, request, response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, request, response};
+use route::Route;
 
-use crate::{
-    fields::{self, Change, FieldError, Message, Spent},
-    host::Permit,
-};
+use super::fields::{self, Change, FieldError, Message, Spent};
 
 /// What is known about a request besides its head.
 #[derive(Clone, Debug)]
@@ -15,7 +13,7 @@ pub struct Facts {
     /// `http` or `https`, as the client meant it.
     pub scheme: &'static str,
     /// Host and port, as the client wrote them.
-    pub authority: String,
+    pub authority: HeaderValue,
     /// The client's address.
     pub client: IpAddr,
     /// The client's port.
@@ -23,21 +21,17 @@ pub struct Facts {
     /// Whether the connection to the gateway is encrypted.
     pub tls: bool,
     /// The name of the TLS handshake.
-    pub sni: Option<String>,
+    pub sni: Option<Arc<str>>,
     /// The request's id.
-    pub id: String,
-    /// The namespace of the Ingress.
-    pub namespace: String,
-    /// The name of the Ingress.
-    pub ingress: String,
-    /// The rule's path.
-    pub rule_path: String,
+    pub id: HeaderValue,
+    /// The route: whose Ingress, which rule.
+    pub route: Arc<Route>,
 }
 
 /// What a filter may ask about Services.
 pub trait Services: Send + Sync {
-    /// Whether a namespace has this Service with this port.
-    fn has(&self, namespace: &str, service: &str, port: &str) -> bool;
+    /// Whether the request's namespace has this backend, `service:port`.
+    fn has(&self, backend: &str) -> bool;
     /// Whether this endpoint, of the request's backend, can take a session that it has had before.
     fn keeps_session(&self, steering: &Steering, endpoint: &str) -> bool;
 }
@@ -48,14 +42,14 @@ pub struct Steering {
     /// Another backend, `service:port`.
     pub backend: Option<String>,
     /// One endpoint of the backend.
-    pub pin: Option<Pin>,
+    pub pin: Option<Pinned>,
     /// The key of which a hash chooses the endpoint.
     pub hash: Option<Vec<u8>>,
 }
 
 /// An endpoint that a filter has chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pin {
+pub struct Pinned {
     /// Its id.
     pub endpoint: String,
     /// Whether to fail rather than to choose another.
@@ -77,7 +71,7 @@ pub struct Exchange {
     services: Arc<dyn Services>,
     /// What hooks keep for hooks, by attachment and key.
     kept: Vec<(u32, String, Vec<u8>)>,
-    permits: Vec<Permit>,
+    permits: Vec<Box<dyn Any + Send>>,
     spent: Spent,
     undo: Vec<Undo>,
 }
@@ -112,15 +106,15 @@ impl Exchange {
         }
     }
 
-    /// Before a hook.
-    pub(crate) fn begin(&mut self) {
+    /// Before a hook: from here on, changes are counted and can be undone.
+    pub fn begin(&mut self) {
         self.spent = Spent::default();
         self.undo.clear();
     }
 
     /// After a hook that failed: as if it had not been called, but for permits, which the end of the
     /// request gives back.
-    pub(crate) fn undo(&mut self) {
+    pub fn undo(&mut self) {
         while let Some(undo) = self.undo.pop() {
             match undo {
                 Undo::Added(message, name) => {
@@ -152,7 +146,8 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn fields(&self, message: Message) -> Option<&HeaderMap> {
+    /// The fields of a message, where there is one.
+    pub fn fields(&self, message: Message) -> Option<&HeaderMap> {
         match message {
             Message::Request => Some(&self.request.headers),
             Message::Response => self.response.as_ref().map(|response| &response.headers),
@@ -167,7 +162,7 @@ impl Exchange {
     }
 
     /// Sets, adds or removes a field.
-    pub(crate) fn change(
+    pub fn change(
         &mut self,
         message: Message,
         change: Change,
@@ -217,7 +212,8 @@ impl Exchange {
         fields.map(|fields| Undo::Fields(message, fields.clone()))
     }
 
-    pub(crate) fn set_path(&mut self, path: &str) -> Result<(), FieldError> {
+    /// Sends the request to another path.
+    pub fn set_path(&mut self, path: &str) -> Result<(), FieldError> {
         let path = fields::path(path)?;
         let mut parts = self.request.uri.clone().into_parts();
         parts.path_and_query = Some(path);
@@ -227,7 +223,8 @@ impl Exchange {
         Ok(())
     }
 
-    pub(crate) fn set_status(&mut self, status: u16) -> Result<(), FieldError> {
+    /// Gives the response another status.
+    pub fn set_status(&mut self, status: u16) -> Result<(), FieldError> {
         let status = final_status(status)?;
         let Some(response) = &mut self.response else {
             return Err(FieldError::Forbidden);
@@ -237,28 +234,26 @@ impl Exchange {
         Ok(())
     }
 
-    pub(crate) fn steer(&mut self, change: impl FnOnce(&mut Steering)) {
+    /// Sends the request elsewhere.
+    pub fn steer(&mut self, change: impl FnOnce(&mut Steering)) {
         self.undo.push(Undo::Steering(self.steering.clone()));
         change(&mut self.steering);
     }
 
-    pub(crate) fn services(&self) -> &dyn Services {
+    /// What there is to send it to.
+    pub fn services(&self) -> &dyn Services {
         &*self.services
     }
 
     /// What the attachment has kept under a key.
-    pub(crate) fn kept(&self, attachment: u32, key: &str) -> Option<&[u8]> {
+    pub fn kept(&self, attachment: u32, key: &str) -> Option<&[u8]> {
         let mut kept = self.kept.iter();
         kept.find(|(of, name, _)| *of == attachment && name == key)
             .map(|(_, _, value)| value.as_slice())
     }
 
-    pub(crate) fn keep(
-        &mut self,
-        attachment: u32,
-        key: String,
-        value: Vec<u8>,
-    ) -> Result<(), FieldError> {
+    /// Keeps a value for later hooks of the attachment.
+    pub fn keep(&mut self, attachment: u32, key: String, value: Vec<u8>) -> Result<(), FieldError> {
         if key.len() > 128 || value.len() > 8 << 10 {
             return Err(FieldError::TooLarge);
         }
@@ -284,13 +279,13 @@ impl Exchange {
     }
 
     /// Holds a permit until the request has ended.
-    pub(crate) fn hold(&mut self, permit: Permit) {
+    pub fn hold(&mut self, permit: Box<dyn Any + Send>) {
         self.permits.push(permit);
     }
 }
 
 /// A status that ends an exchange.
-pub(crate) fn final_status(status: u16) -> Result<StatusCode, FieldError> {
+pub fn final_status(status: u16) -> Result<StatusCode, FieldError> {
     if !(200..600).contains(&status) {
         return Err(FieldError::InvalidValue);
     }

@@ -25,21 +25,26 @@ pub enum FieldError {
 
 /// Whose field it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Message {
+pub enum Message {
+    /// The request.
     Request,
+    /// The response.
     Response,
 }
 
 /// What is done to a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
+pub enum Change {
+    /// It gets this one value.
     Set,
+    /// It gets one value more.
     Add,
+    /// It goes.
     Remove,
 }
 
 /// The name of a field that a filter may change so.
-pub(crate) fn name(message: Message, change: Change, name: &str) -> Result<HeaderName, FieldError> {
+pub fn name(message: Message, change: Change, name: &str) -> Result<HeaderName, FieldError> {
     if name.starts_with(':') {
         return Err(FieldError::Forbidden);
     }
@@ -56,7 +61,7 @@ pub(crate) fn name(message: Message, change: Change, name: &str) -> Result<Heade
 }
 
 /// A value that a field may have. Blanks around it mean nothing, and HTTP/2 does not allow them.
-pub(crate) fn value(value: &[u8]) -> Result<HeaderValue, FieldError> {
+pub fn value(value: &[u8]) -> Result<HeaderValue, FieldError> {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let start = value.iter().take_while(|byte| blank(byte)).count();
     let end = value.iter().rev().take_while(|byte| blank(byte)).count();
@@ -70,7 +75,7 @@ pub(crate) fn value(value: &[u8]) -> Result<HeaderValue, FieldError> {
 }
 
 /// Path and query that a request may get: the normal form, which is what routes are matched against.
-pub(crate) fn path(path: &str) -> Result<http::uri::PathAndQuery, FieldError> {
+pub(super) fn path(path: &str) -> Result<http::uri::PathAndQuery, FieldError> {
     if path.len() > PATH {
         return Err(FieldError::TooLarge);
     }
@@ -96,14 +101,14 @@ pub(crate) fn path(path: &str) -> Result<http::uri::PathAndQuery, FieldError> {
 
 /// What one hook has set so far.
 #[derive(Debug, Default)]
-pub(crate) struct Spent {
+pub struct Spent {
     fields: usize,
     bytes: usize,
 }
 
 impl Spent {
     /// Before a field is set.
-    pub(crate) fn charge(&mut self, bytes: usize) -> Result<(), FieldError> {
+    pub fn charge(&mut self, bytes: usize) -> Result<(), FieldError> {
         let bytes = self.bytes.saturating_add(bytes);
         if bytes > TOTAL {
             return Err(FieldError::TooLarge);
