@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
@@ -16,6 +16,7 @@ pub(crate) struct Rest {
     /// The client waits for 100 before it sends: reading would ask for it.
     expects: bool,
     http2: bool,
+    head_only: bool,
 }
 
 impl Rest {
@@ -25,7 +26,13 @@ impl Rest {
             body: Some(body),
             expects,
             http2: head.version == Version::HTTP_2,
+            head_only: head.method == Method::HEAD,
         }
+    }
+
+    /// Whether the answer is one without a body, to a HEAD.
+    pub(crate) fn is_to_head(&self) -> bool {
+        self.head_only
     }
 
     /// Whether there is nothing to read, for certain.
@@ -57,7 +64,7 @@ impl Rest {
     }
 
     /// Reads what is left if it is little and comes soon, so that the connection can go on.
-    async fn drain(mut self) -> bool {
+    async fn drain(&mut self) -> bool {
         let Some(body) = self.body.take() else {
             return false;
         };
@@ -84,7 +91,11 @@ impl Rest {
 }
 
 /// Answers with what stands in the way. Neither header nor body names what is behind the gateway.
-pub(crate) async fn refuse(mut exchange: Exchange, reason: Reason, rest: Rest) -> Response<Answer> {
+pub(crate) async fn refuse(
+    mut exchange: Exchange,
+    reason: Reason,
+    mut rest: Rest,
+) -> Response<Answer> {
     exchange.set_reason(reason);
     let http2 = rest.http2;
     let keeps = !reason.closes() && rest.drain().await;
@@ -107,13 +118,38 @@ pub(crate) async fn refuse(mut exchange: Exchange, reason: Reason, rest: Rest) -
 pub(crate) async fn redirect(
     mut exchange: Exchange,
     location: HeaderValue,
-    rest: Rest,
+    mut rest: Rest,
 ) -> Response<Answer> {
     let http2 = rest.http2;
     let keeps = rest.drain().await;
     exchange.set_status(StatusCode::PERMANENT_REDIRECT);
     let mut response = own(exchange, StatusCode::PERMANENT_REDIRECT, None);
     response.headers_mut().insert(header::LOCATION, location);
+    close_unless(keeps || http2, &mut response);
+    response
+}
+
+/// The answer that a filter made.
+pub(crate) async fn local(
+    mut exchange: Exchange,
+    answer: Response<Bytes>,
+    rest: &mut Rest,
+) -> Response<Answer> {
+    let http2 = rest.http2;
+    let keeps = rest.drain().await;
+    let (head, body) = answer.into_parts();
+    exchange.set_answer(head.status, head.headers.get("portcullis-reason"));
+    let bodiless = matches!(
+        head.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    let length = HeaderValue::from(body.len());
+    let body = Some(body).filter(|_| !bodiless);
+    let mut response = Response::from_parts(head, Answer::Own(body, None, exchange));
+    if !bodiless {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
     close_unless(keeps || http2, &mut response);
     response
 }
@@ -128,7 +164,7 @@ pub(crate) fn options(exchange: Exchange) -> Response<Answer> {
 
 fn own(exchange: Exchange, status: StatusCode, text: Option<Bytes>) -> Response<Answer> {
     let length = text.as_ref().map_or(0, Bytes::len);
-    let mut response = Response::new(Answer::Own(text, exchange));
+    let mut response = Response::new(Answer::Own(text, None, exchange));
     *response.status_mut() = status;
     response
         .headers_mut()

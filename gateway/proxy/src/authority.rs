@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts, uri::PathAndQuery};
+use http::{
+    HeaderMap, HeaderValue, Method, Uri, Version, header, request::Parts, uri::PathAndQuery,
+};
 use hyper::ext::Protocol;
 use route::{Authority, normalise};
 
@@ -85,6 +87,23 @@ impl Subject {
         self.normal.as_deref().unwrap_or_else(|| head.uri.path())
     }
 
+    /// Writes the normal form of the path into the head, for filters: what they see is what is sent.
+    pub(crate) fn write_path(&mut self, head: &mut Parts) {
+        let Some(path) = &self.normal else {
+            return;
+        };
+        let target = match head.uri.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.clone(),
+        };
+        let mut parts = head.uri.clone().into_parts();
+        parts.path_and_query = PathAndQuery::try_from(target).ok();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            head.uri = uri;
+            self.normal = None;
+        }
+    }
+
     /// The normal form of the path, where it is not the one of the request.
     pub(crate) fn rewritten(&self) -> Option<&str> {
         self.normal.as_deref()
@@ -92,7 +111,7 @@ impl Subject {
 }
 
 /// The path's normal form, where it differs from the path.
-fn normal(uri: &http::Uri, version: Version) -> Result<Option<String>, Reason> {
+fn normal(uri: &Uri, version: Version) -> Result<Option<String>, Reason> {
     let path = uri.path();
     match uri.path_and_query().map(PathAndQuery::as_str) {
         None => return Ok(Some("/".to_owned())),

@@ -12,7 +12,9 @@ use std::{
 use arc_swap::ArcSwap;
 use route::{ClusterId, EndpointState};
 
-use crate::{settings::UpstreamLimits, stalls};
+mod steer;
+
+use crate::{filter::Steering, settings::UpstreamLimits, stalls};
 
 /// The endpoints of a Service port. It outlives snapshots, so that its cursor and its endpoints'
 /// counters go on, and endpoints that come and go rebuild no route.
@@ -38,6 +40,8 @@ pub(crate) struct Endpoints {
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
+    /// What filters call it: the same on every replica, and telling nobody what it is.
+    pub(crate) id: Box<str>,
     uid: Option<String>,
     in_flight: AtomicU32,
     failures: AtomicU32,
@@ -99,6 +103,24 @@ impl Cluster {
         self.endpoints.load_full()
     }
 
+    /// Chooses an endpoint for a request that has not been tried at those in `tried`, as filters want
+    /// it where they want anything.
+    pub(crate) fn choose_for(
+        &self,
+        steering: Option<&Steering>,
+        tried: &[SocketAddr],
+        random: usize,
+    ) -> Option<Arc<Endpoint>> {
+        match steering.filter(|steering| steering.pin.is_some() || steering.hash.is_some()) {
+            Some(steering) => match steer::choose(&self.endpoints(), steering, tried) {
+                steer::Choice::This(endpoint) => Some(endpoint),
+                steer::Choice::Nothing => None,
+                steer::Choice::Any => self.choose(tried, random),
+            },
+            None => self.choose(tried, random),
+        }
+    }
+
     /// Chooses an endpoint for a request that has not been tried at those in `tried`.
     ///
     /// The cursor is shared by all workers, so that N requests meet N endpoints. A random other
@@ -143,6 +165,7 @@ impl Endpoint {
     fn new(config: &route::Endpoint) -> Self {
         Self {
             address: config.address,
+            id: steer::id(config),
             uid: config.uid.clone(),
             in_flight: AtomicU32::new(0),
             failures: AtomicU32::new(0),

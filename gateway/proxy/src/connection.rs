@@ -47,6 +47,8 @@ pub(crate) struct Session {
     pub(crate) worker: Rc<Worker>,
     pub(crate) conn: Arc<Conn>,
     pub(crate) peer: Peer,
+    /// The name that the client asked for in its handshake.
+    pub(crate) sni: Option<Arc<str>>,
 }
 
 /// Why a connection ends before its first request.
@@ -96,10 +98,15 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, address: Socket
         }
     };
     let limits = &worker.gateway.settings.limits;
+    let sni = match &stream {
+        Stream::Tls(stream) => stream.get_ref().1.server_name().map(Arc::from),
+        Stream::Plain(_) => None,
+    };
     let session = Rc::new(Session {
         worker: Rc::clone(&worker),
         conn: Arc::clone(&conn),
         peer,
+        sni,
     });
     match spoken {
         Spoken::Http1 => {

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::guard::Refusal;
+use crate::{filter::Fault, guard::Refusal};
 
 /// Why a request is answered by the gateway and not by a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,8 +29,10 @@ pub(crate) enum Reason {
     NoRoute,
     #[error("the service is missing")]
     NoService,
-    #[error("a filter of the route is missing")]
-    PluginMissing,
+    #[error(transparent)]
+    Plugin(#[from] Fault),
+    #[error("the response is too large for a filter of the route")]
+    ResponseTooLarge,
     #[error("the backend took too long")]
     Timeout,
 }
@@ -40,11 +42,11 @@ impl Reason {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::BadRequest(_) | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
-            Self::BadResponse | Self::Connect => StatusCode::BAD_GATEWAY,
+            Self::BadResponse | Self::Connect | Self::ResponseTooLarge => StatusCode::BAD_GATEWAY,
             Self::BodyStalled => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::NoEndpoints | Self::NoPort | Self::NoService | Self::PluginMissing => {
+            Self::NoEndpoints | Self::NoPort | Self::NoService | Self::Plugin(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NoRoute => StatusCode::NOT_FOUND,
@@ -55,7 +57,7 @@ impl Reason {
     /// The word in `portcullis-reason` and in the access log.
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Self::BadResponse => "bad-response",
+            Self::BadResponse | Self::ResponseTooLarge => "bad-response",
             Self::BadRequest(_) | Self::BodyBroken(_) => "bad-request",
             Self::BodyStalled => "request-timeout",
             Self::BodyTooLarge => "body-too-large",
@@ -65,7 +67,7 @@ impl Reason {
             Self::NoPort => "no-port",
             Self::NoRoute => "no-route",
             Self::NoService => "no-service",
-            Self::PluginMissing => "plugin-missing",
+            Self::Plugin(fault) => fault.word(),
             Self::Timeout => "timeout",
         }
     }
@@ -84,7 +86,8 @@ impl Reason {
             | Self::NoPort
             | Self::NoRoute
             | Self::NoService
-            | Self::PluginMissing
+            | Self::Plugin(_)
+            | Self::ResponseTooLarge
             | Self::Timeout => false,
         }
     }

@@ -1,16 +1,22 @@
 //! A request from its head to the last byte of its answer: what is counted and logged of it.
 
 use std::{
+    borrow::Cow,
     net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use crate::{
-    access::Line, connection::Session, error::Reason, forwarded::Origin, snapshot::LiveRoute,
+    access::Line,
+    connection::Session,
+    error::Reason,
+    filter::{Filtered, Steering},
+    forwarded::Origin,
+    snapshot::LiveRoute,
     stalls::Conn,
 };
 
@@ -22,6 +28,10 @@ pub(crate) struct Exchange {
     status: StatusCode,
     bytes: u64,
     complete: bool,
+    /// Whether the client has yet to ask for the next part of the answer.
+    untaken: bool,
+    /// What filters know of the request: their permits end with it.
+    filtered: Option<Box<Filtered>>,
     record: Option<Box<Record>>,
 }
 
@@ -35,8 +45,10 @@ struct Record {
     host: String,
     path: String,
     request_id: String,
+    /// The backend that a filter chose.
+    service: Option<String>,
     endpoint: Option<String>,
-    reason: Option<&'static str>,
+    reason: Option<Cow<'static, str>>,
 }
 
 impl Exchange {
@@ -50,12 +62,37 @@ impl Exchange {
             status: StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
             bytes: 0,
             complete: false,
+            untaken: false,
+            filtered: None,
             record: None,
         }
     }
 
     pub(crate) fn conn(&self) -> &Conn {
         &self.session.conn
+    }
+
+    /// A part of the answer was handed out: the next is the client's to ask for.
+    pub(crate) fn hand_out(&mut self) {
+        self.untaken = true;
+        self.conn().untaken();
+    }
+
+    /// The client asks for the next part.
+    pub(crate) fn taken(&mut self) {
+        if std::mem::take(&mut self.untaken) {
+            self.conn().taken();
+        }
+    }
+
+    /// What the filters of the route know of it from now on.
+    pub(crate) fn filter(&mut self, filtered: Filtered) -> &mut Filtered {
+        self.filtered.insert(Box::new(filtered))
+    }
+
+    /// What the filters of the route know of it, if there are any.
+    pub(crate) fn filtered(&mut self) -> Option<&mut Filtered> {
+        self.filtered.as_deref_mut()
     }
 
     /// How long a stream may be silent.
@@ -78,7 +115,33 @@ impl Exchange {
     pub(crate) fn set_reason(&mut self, reason: Reason) {
         self.status = reason.status();
         if let Some(record) = &mut self.record {
-            record.reason = Some(reason.word());
+            record.reason = Some(reason.word().into());
+        }
+    }
+
+    /// Notes an answer that a filter made, and the word that it gives for it.
+    pub(crate) fn set_answer(&mut self, status: StatusCode, reason: Option<&HeaderValue>) {
+        self.status = status;
+        let reason = reason.and_then(|reason| reason.to_str().ok());
+        if let Some(record) = &mut self.record {
+            record.reason = reason.map(|reason| reason.to_owned().into());
+        }
+    }
+
+    /// Where filters want the request to go, if they want anything.
+    pub(crate) fn steering(&mut self) -> Option<Steering> {
+        let steering = &self.filtered()?.exchange()?.steering;
+        (*steering != Steering::default()).then(|| steering.clone())
+    }
+
+    /// Notes the backend that a filter chose.
+    pub(crate) fn note_steering(&mut self) {
+        if self.record.is_none() {
+            return;
+        }
+        let backend = self.steering().and_then(|steering| steering.backend);
+        if let Some(record) = &mut self.record {
+            record.service = backend;
         }
     }
 
@@ -104,6 +167,7 @@ impl Exchange {
                 .path_and_query()
                 .map_or_else(|| "*".to_owned(), ToString::to_string),
             request_id: String::new(),
+            service: None,
             endpoint: None,
             reason: None,
         }));
@@ -125,7 +189,7 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn note_request_id(&mut self, id: &http::HeaderValue) {
+    pub(crate) fn note_request_id(&mut self, id: &HeaderValue) {
         if let Some(record) = &mut self.record {
             record.request_id = String::from_utf8_lossy(id.as_bytes()).into_owned();
         }
@@ -150,6 +214,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.taken();
         self.session.conn.request_ended();
         let worker = &self.session.worker;
         let elapsed = self.began.elapsed();
@@ -181,10 +246,11 @@ impl Drop for Exchange {
             duration_ms: elapsed,
             request_id: &record.request_id,
             ingress: config.map(|config| config.ingress.to_string()),
-            service: config
-                .map(|config| format!("{}:{}", config.backend.service, config.backend.port)),
+            service: record
+                .service
+                .or_else(|| config.map(|config| config.backend.to_string())),
             endpoint: record.endpoint,
-            reason: record.reason,
+            reason: record.reason.as_deref(),
             aborted: !self.complete,
         });
     }

@@ -166,7 +166,7 @@ impl Snapshot {
     fn view(&self, host: &HostPattern, path: Option<&PathPattern>, route: &LiveRoute) -> RouteView {
         let config = &route.config;
         let endpoints = match &route.upstream {
-            Upstream::Cluster(cluster, _) => {
+            Upstream::Cluster(cluster) => {
                 let now = stalls::tick();
                 let endpoints = cluster.endpoints();
                 let view = endpoints.all.iter().map(|(endpoint, state)| EndpointView {
@@ -253,11 +253,8 @@ fn head(ask: &Ask) -> Result<http::request::Parts, Reason> {
 
 /// Why no endpoint of a route could be asked.
 fn unavailable(route: &LiveRoute) -> Option<Reason> {
-    if !route.config.filters.is_empty() {
-        return Some(Reason::PluginMissing);
-    }
     match &route.upstream {
-        Upstream::Cluster(cluster, _) if cluster.endpoints().usable.is_empty() => {
+        Upstream::Cluster(cluster) if cluster.endpoints().usable.is_empty() => {
             Some(Reason::NoEndpoints)
         }
         Upstream::Cluster(..) => None,

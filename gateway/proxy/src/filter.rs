@@ -4,17 +4,28 @@
 //! Rust. A hook gets the whole [`Exchange`] and gives it back, with a verdict or with a [`Fault`];
 //! after a fault the exchange is as it was before the call.
 
+pub(crate) mod body;
+mod chain;
 mod exchange;
 mod fields;
+pub(crate) mod head;
+mod streams;
 
-use std::{fmt, pin::Pin};
+use std::{
+    collections::HashMap,
+    fmt,
+    pin::Pin,
+    sync::{Arc, LazyLock},
+};
 
 use bytes::Bytes;
 use http::Response;
-use route::OnError;
+use route::{FilterRef, IngressName, OnError};
 
+pub(crate) use chain::{Chain, Filtered, Link};
 pub use exchange::{Exchange, Facts, Pinned, Services, Steering, final_status};
 pub use fields::{Change, FieldError, Message, Spent, name, value};
+pub(crate) use streams::{StreamError, Streams};
 
 /// A filter with its configuration, at its place in the chains of one Ingress.
 pub trait Filter: fmt::Debug + Send + Sync {
@@ -238,4 +249,48 @@ impl ResponseStream for BrokenStream {
     ) -> Asked<ChunkVerdict> {
         Asked::Done((exchange, Err(self.0)))
     }
+}
+
+/// The filters that chains name, as they are to be from now on.
+#[derive(Debug, Default)]
+pub struct Filters {
+    generation: u64,
+    all: HashMap<IngressName, OfIngress>,
+}
+
+/// The filters of one Ingress, by the item of its chain.
+pub type OfIngress = HashMap<FilterRef, Arc<dyn Filter>>;
+
+impl Filters {
+    /// Filters by Ingress. A generation that differs from the last one says that any of them may be
+    /// another.
+    pub fn new(generation: u64, all: HashMap<IngressName, OfIngress>) -> Self {
+        Self { generation, all }
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The filter of an item; one that fails where there is none.
+    pub(crate) fn find(&self, ingress: &IngressName, item: &FilterRef) -> Arc<dyn Filter> {
+        let known = self.all.get(ingress).and_then(|own| own.get(item));
+        known.map_or_else(missing, Arc::clone)
+    }
+}
+
+/// The one that stands for all that are not there.
+fn missing() -> Arc<dyn Filter> {
+    static MISSING: LazyLock<Arc<dyn Filter>> = LazyLock::new(|| {
+        Arc::new(Broken {
+            fault: Fault::Missing,
+            on_error: OnError::Closed,
+        })
+    });
+    Arc::clone(&MISSING)
+}
+
+/// Whether two are one.
+pub(crate) fn same(one: &Arc<dyn Filter>, other: &Arc<dyn Filter>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
 }

@@ -21,8 +21,9 @@ use tokio::{
 
 use crate::{
     access::AccessLog,
+    filter::Filters,
     listener::Listeners,
-    metrics::{self, EndpointCount, RouteStats, WorkerStats},
+    metrics::{self, EndpointCount, FilterName, FilterStats, RouteStats, WorkerStats},
     resolver::Resolver,
     settings::Settings,
     snapshot::{Builder, CertificateProblem, LiveRoute, Snapshot},
@@ -43,6 +44,7 @@ pub struct Gateway {
     resolver: Resolver,
     tls: Arc<ServerConfig>,
     draining: AtomicU64,
+    housekeeping: fn(),
 }
 
 /// Why the data plane cannot be set up.
@@ -71,8 +73,13 @@ pub struct Workers {
 }
 
 impl Gateway {
-    /// A data plane with these settings.
-    pub fn new(settings: Settings, access: AccessLog) -> Result<Arc<Self>, StartError> {
+    /// A data plane with these settings. `housekeeping` is called every second on each worker, for what
+    /// filters keep there.
+    pub fn new(
+        settings: Settings,
+        access: AccessLog,
+        housekeeping: fn(),
+    ) -> Result<Arc<Self>, StartError> {
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::empty()));
         Ok(Arc::new(Self {
             stats: (0..settings.workers.max(1))
@@ -85,15 +92,16 @@ impl Gateway {
             snapshot,
             settings,
             access,
+            housekeeping,
         }))
     }
 
     /// Serves `config` from now on. What did not change is shared with what served before; an equal
     /// configuration changes nothing. Blocks for as long as it takes to build: never call it from a
     /// worker.
-    pub fn publish(&self, config: &Config) -> Vec<CertificateProblem> {
+    pub fn publish(&self, config: &Config, filters: &Filters) -> Vec<CertificateProblem> {
         let mut builder = lock(&self.builder);
-        let (snapshot, problems) = builder.build(config, &self.settings);
+        let (snapshot, problems) = builder.build(config, filters, &self.settings);
         if let Some(snapshot) = snapshot {
             self.resolver.watch(snapshot.clusters.values());
             let retired = self.snapshot.swap(Arc::new(snapshot));
@@ -116,6 +124,11 @@ impl Gateway {
     )]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshot.load())
+    }
+
+    /// To be called every second on each worker.
+    pub(crate) fn housekeeping(&self) {
+        (self.housekeeping)();
     }
 
     /// All metrics as Prometheus text.
@@ -200,6 +213,10 @@ impl Gateway {
 
     pub(crate) fn route_stats(&self) -> Vec<(IngressName, Arc<RouteStats>)> {
         lock(&self.builder).stats()
+    }
+
+    pub(crate) fn filter_stats(&self) -> Vec<(FilterName, Arc<FilterStats>)> {
+        lock(&self.builder).filter_stats()
     }
 
     pub(crate) fn generation(&self) -> u64 {

@@ -31,6 +31,7 @@ mod outgoing;
 mod patience;
 mod redirect;
 mod request;
+mod response;
 mod trailers;
 mod upgrade;
 

@@ -1,23 +1,17 @@
 //! Counters: each worker has cells of its own, and a scrape sums them.
 
+mod scrape;
+
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
 use http::StatusCode;
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text::encode},
-    metrics::MetricType,
-    registry::Registry,
-};
-use route::IngressName;
 
-use crate::gateway::Gateway;
+use crate::filter::Fault;
+
+pub(crate) use scrape::{EndpointCount, FilterName, render};
 
 /// What one worker counts. Only that worker writes, so that no cache line is contended.
 #[derive(Debug, Default)]
@@ -55,6 +49,47 @@ pub(crate) struct RouteCells {
     sum_micros: AtomicU64,
 }
 
+/// What is counted for one filter in the chains of one Ingress.
+#[derive(Debug)]
+pub(crate) struct FilterStats {
+    workers: Box<[FilterCells]>,
+}
+
+/// One worker's part of it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct FilterCells {
+    calls: AtomicU64,
+    nanos: AtomicU64,
+    faults: [AtomicU64; Fault::ALL.len()],
+}
+
+impl FilterStats {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            workers: (0..workers).map(|_| FilterCells::default()).collect(),
+        }
+    }
+
+    /// Counts a call of a hook.
+    pub(crate) fn count(&self, worker: usize, time: Duration, fault: Option<Fault>) {
+        let Some(cells) = self.workers.get(worker) else {
+            return;
+        };
+        cells.calls.fetch_add(1, Relaxed);
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(0);
+        cells.nanos.fetch_add(nanos, Relaxed);
+        let index = fault.and_then(|fault| Fault::ALL.iter().position(|other| *other == fault));
+        if let Some(cell) = index.and_then(|index| cells.faults.get(index)) {
+            cell.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn sum(&self, cell: impl Fn(&FilterCells) -> u64) -> u64 {
+        self.workers.iter().map(cell).sum()
+    }
+}
+
 /// Counts by class of status: 1xx to 5xx.
 #[derive(Debug, Default)]
 pub(crate) struct Classes([AtomicU64; 5]);
@@ -88,247 +123,6 @@ impl RouteStats {
         cells
             .sum_micros
             .fetch_add(u64::try_from(time.as_micros()).unwrap_or(0), Relaxed);
-    }
-}
-
-/// Renders all metrics as Prometheus text.
-pub(crate) fn render(gateway: &Gateway) -> String {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(Scrape {
-        workers: gateway.stats.clone(),
-        routes: gateway.route_stats(),
-        generation: gateway.generation(),
-        endpoints: gateway.endpoint_counts(),
-    }));
-    let mut text = String::new();
-    // Writing to a String fails only where a value's own formatting does; none does.
-    if encode(&mut text, &registry).is_err() {
-        text.clear();
-    }
-    text
-}
-
-/// Endpoints of a Service port: usable, and ejected among them.
-#[derive(Debug)]
-pub(crate) struct EndpointCount {
-    pub(crate) cluster: String,
-    pub(crate) usable: u64,
-    pub(crate) ejected: u64,
-}
-
-#[derive(Debug)]
-struct Scrape {
-    workers: Vec<Arc<WorkerStats>>,
-    routes: Vec<(IngressName, Arc<RouteStats>)>,
-    generation: u64,
-    endpoints: Vec<EndpointCount>,
-}
-
-/// A counter or gauge of all workers: its name, what it counts, its type, its cell.
-type WorkerMetric = (
-    &'static str,
-    &'static str,
-    MetricType,
-    fn(&WorkerStats) -> &AtomicU64,
-);
-
-const WORKER_METRICS: [WorkerMetric; 12] = [
-    (
-        "portcullis_connections_accepted",
-        "Client connections accepted",
-        MetricType::Counter,
-        |s| &s.accepted,
-    ),
-    (
-        "portcullis_connections_refused",
-        "Client connections closed at accept, over the limit",
-        MetricType::Counter,
-        |s| &s.refused_connections,
-    ),
-    (
-        "portcullis_connections_handed_over",
-        "Client connections given to a less loaded worker",
-        MetricType::Counter,
-        |s| &s.handed_over,
-    ),
-    (
-        "portcullis_connections_open",
-        "Client connections open",
-        MetricType::Gauge,
-        |s| &s.open,
-    ),
-    (
-        "portcullis_connections_cut",
-        "Client connections ended because the peer stalled",
-        MetricType::Counter,
-        |s| &s.cut,
-    ),
-    (
-        "portcullis_tls_handshakes",
-        "TLS handshakes completed",
-        MetricType::Counter,
-        |s| &s.handshakes,
-    ),
-    (
-        "portcullis_tls_handshakes_failed",
-        "TLS handshakes that failed",
-        MetricType::Counter,
-        |s| &s.failed_handshakes,
-    ),
-    (
-        "portcullis_upstream_connections",
-        "Connections made to endpoints",
-        MetricType::Counter,
-        |s| &s.upstream_connections,
-    ),
-    (
-        "portcullis_upstream_failures",
-        "Connections to endpoints that failed",
-        MetricType::Counter,
-        |s| &s.upstream_failures,
-    ),
-    (
-        "portcullis_upstream_retries",
-        "Requests tried again",
-        MetricType::Counter,
-        |s| &s.retries,
-    ),
-    (
-        "portcullis_upstream_ejections",
-        "Endpoints ejected",
-        MetricType::Counter,
-        |s| &s.ejections,
-    ),
-    (
-        "portcullis_tunnels_open",
-        "Upgraded connections open",
-        MetricType::Gauge,
-        |s| &s.tunnels,
-    ),
-];
-
-impl Collector for Scrape {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        for (name, help, kind, cell) in WORKER_METRICS {
-            let sum = self.workers.iter().map(|w| cell(w).load(Relaxed)).sum();
-            Value(sum, kind).encode(encoder.encode_descriptor(name, help, None, kind)?)?;
-        }
-        let kind = MetricType::Gauge;
-        let help = "Number of the configuration that serves";
-        let metric = encoder.encode_descriptor("portcullis_config_generation", help, None, kind)?;
-        Value(self.generation, kind).encode(metric)?;
-        self.requests(&mut encoder)?;
-        self.durations(&mut encoder)?;
-        self.endpoints(&mut encoder)
-    }
-}
-
-impl Scrape {
-    fn requests(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let kind = MetricType::Counter;
-        let help = "Requests answered, by the route's Ingress and the status' class";
-        let mut family = encoder.encode_descriptor("portcullis_requests", help, None, kind)?;
-        let none = IngressName::default();
-        let unrouted = self.workers.iter().map(|w| &w.unrouted).collect();
-        let routed = self.routes.iter().map(|(name, stats)| {
-            (
-                name,
-                stats.workers.iter().map(|w| &w.classes).collect::<Vec<_>>(),
-            )
-        });
-        for (name, cells) in std::iter::once((&none, unrouted)).chain(routed) {
-            for (index, class) in ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().enumerate() {
-                let sum: u64 = cells
-                    .iter()
-                    .filter_map(|c| c.0.get(index))
-                    .map(|cell| cell.load(Relaxed))
-                    .sum();
-                if sum > 0 {
-                    let labels = [
-                        ("namespace", name.namespace.as_str()),
-                        ("ingress", name.name.as_str()),
-                        ("status", class),
-                    ];
-                    Value(sum, kind).encode(family.encode_family(&labels)?)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn durations(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let help = "Time from a request's head to the last byte of its response, in seconds";
-        let mut family = encoder.encode_descriptor(
-            "portcullis_request_duration_seconds",
-            help,
-            None,
-            MetricType::Histogram,
-        )?;
-        for (name, stats) in &self.routes {
-            let sum: u64 = stats
-                .workers
-                .iter()
-                .map(|w| w.sum_micros.load(Relaxed))
-                .sum();
-            let bounds = BUCKETS.into_iter().chain([f64::INFINITY]);
-            let buckets: Vec<(f64, u64)> = bounds
-                .enumerate()
-                .map(|(index, bound)| {
-                    let cells = stats.workers.iter().filter_map(|w| w.seconds.get(index));
-                    (bound, cells.map(|cell| cell.load(Relaxed)).sum())
-                })
-                .collect();
-            let count = buckets.iter().map(|(_, count)| count).sum();
-            if count > 0 {
-                let labels = [
-                    ("namespace", name.namespace.as_str()),
-                    ("ingress", name.name.as_str()),
-                ];
-                let seconds = Duration::from_micros(sum).as_secs_f64();
-                family
-                    .encode_family(&labels)?
-                    .encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn endpoints(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let kind = MetricType::Gauge;
-        let help =
-            "Endpoints of a Service port that can take requests, and those ejected among them";
-        let mut family = encoder.encode_descriptor("portcullis_endpoints", help, None, kind)?;
-        for count in &self.endpoints {
-            for (state, value) in [("usable", count.usable), ("ejected", count.ejected)] {
-                let labels = [("service", count.cluster.as_str()), ("state", state)];
-                Value(value, kind).encode(family.encode_family(&labels)?)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A number of the type that its descriptor says.
-struct Value(u64, MetricType);
-
-impl Value {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        match self.1 {
-            MetricType::Counter => encoder.encode_counter::<NoLabelSet, _, u64>(&self.0, None),
-            MetricType::Gauge | MetricType::Histogram | MetricType::Info | MetricType::Unknown => {
-                encoder.encode_gauge(&i64::try_from(self.0).unwrap_or(i64::MAX))
-            }
-        }
-    }
-}
-
-impl EncodeMetric for Value {
-    fn encode(&self, encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        Self::encode(self, encoder)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        self.1
     }
 }
 

@@ -134,6 +134,9 @@ pub(crate) fn frame(head: &mut Parts, body: &RequestBody, protocol: Protocol) {
             HeaderValue::from_static("chunked"),
         );
     }
+    if matches!(body, RequestBody::Whole(_)) {
+        return;
+    }
     if matches!(body, RequestBody::Empty)
         && head.method != Method::POST
         && head.method != Method::PUT

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
@@ -9,12 +10,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     answer,
     authority::Subject,
-    body::{Answer, BodyState, RequestBody, UpstreamBody},
+    body::{Answer, BodyState, RequestBody},
     connection::Session,
     error::Reason,
     exchange::Exchange,
+    filter::{self, Steering, body::Shown},
     forwarded::Origin,
-    hop, outgoing, redirect,
+    hop, outgoing, redirect, response,
     snapshot::{LiveRoute, Upstream},
     upgrade::{self, Sides, Wish},
     upstream::{self, Outgoing, Reply},
@@ -26,6 +28,8 @@ enum Outcome {
     Options,
     /// To the same URL over https.
     Redirect(HeaderValue),
+    /// A filter's answer.
+    Local(Box<Response<Bytes>>),
     /// Another protocol follows, both ways.
     Tunnel(Box<(http::response::Parts, Sides)>),
     /// A backend's response.
@@ -69,7 +73,15 @@ pub(crate) async fn serve(
         .answer_upgrade(matches!(outcome, Ok(Outcome::Tunnel(_))));
 
     let mut response = match outcome {
-        Ok(Outcome::Upstream(reply)) => respond(exchange, *reply, version, end),
+        Ok(Outcome::Upstream(reply)) => {
+            let response = response::from_backend(exchange, *reply, version, end);
+            if response::touches_bodies(&response) {
+                Box::pin(filter::body::response(response, rest)).await
+            } else {
+                response
+            }
+        }
+        Ok(Outcome::Local(answer)) => Box::pin(local(exchange, *answer, rest)).await,
         Ok(Outcome::Tunnel(tunnel)) => {
             let (head, sides) = *tunnel;
             upgrade::open(&session.worker, sides, exchange);
@@ -82,8 +94,22 @@ pub(crate) async fn serve(
         Ok(Outcome::Options) => answer::options(exchange),
         Err(reason) => Box::pin(answer::refuse(exchange, reason, rest)).await,
     };
-    finish(&session, &origin, &mut response, version);
+    response::finish(&session, &origin, &mut response, version);
     response
+}
+
+/// A filter's answer, which is a response for the filters that look at bodies.
+async fn local(
+    exchange: Exchange,
+    answer: Response<Bytes>,
+    mut rest: answer::Rest,
+) -> Response<Answer> {
+    let response = answer::local(exchange, answer, &mut rest).await;
+    if response::touches_bodies(&response) {
+        filter::body::response(response, rest).await
+    } else {
+        response
+    }
 }
 
 /// From the head of a request to the head of its answer.
@@ -100,7 +126,7 @@ async fn forward(
         return Err(refusal.into());
     }
     check_size(session, &head)?;
-    let subject = Subject::read(&head)?;
+    let mut subject = Subject::read(&head)?;
     if subject.asterisk {
         return Ok(Outcome::Options);
     }
@@ -121,27 +147,40 @@ async fn forward(
     ) {
         return Ok(Outcome::Redirect(location));
     }
-    // No filter exists yet: a route that asks for one is closed, as it may be what guards it.
-    if !route.config.filters.is_empty() {
-        return Err(Reason::PluginMissing);
-    }
-    let (cluster, protocol) = match &route.upstream {
-        Upstream::Cluster(cluster, protocol) => (cluster, *protocol),
-        Upstream::NoPort => return Err(Reason::NoPort),
-        Upstream::NoService => return Err(Reason::NoService),
-    };
     if let (Some(max), Some(declared)) = (route.max_body, subject.declared)
         && declared > max
     {
         return Err(Reason::BodyTooLarge);
     }
 
-    // The request as the backend gets it.
+    // What its filters say: they see it as the backend gets it.
     let client = upgrade::client_side(&mut head);
     let hop = hop::strip(&mut head.headers).map_err(|_| NOMINATED)?;
+    let protocol = route.config.protocol;
     let wish = Wish::of(&subject, &hop, protocol, head.version)?;
-    let (body, state) = body(session, rest, &route, &subject, wish.as_ref()).await?;
-    outgoing::forwarded(session, &mut head, &subject, origin, id);
+    outgoing::forwarded(session, &mut head, &subject, origin, id.clone());
+    if !route.chain.is_empty() {
+        let facts = (&mut subject, origin, &id);
+        let answer = filter::head::request(session, exchange, &mut head, facts, &route);
+        if let Some(answer) = Box::pin(answer).await? {
+            return Ok(Outcome::Local(Box::new(answer)));
+        }
+    }
+    let steering = exchange.steering();
+    let cluster = match route.leads(steering.as_ref()) {
+        Upstream::Cluster(cluster) => cluster,
+        Upstream::NoPort => return Err(Reason::NoPort),
+        Upstream::NoService => return Err(Reason::NoService),
+    };
+
+    // The request as the backend gets it.
+    let (mut body, state) = body(session, rest, &route, &subject, wish.as_ref()).await?;
+    if route.chain.hooks().request_body && wish.is_none() {
+        match Box::pin(show(exchange, &route, &mut head, body)).await? {
+            Shown::Body(seen) => body = seen,
+            Shown::Answer(answer) => return Ok(Outcome::Local(Box::new(answer))),
+        }
+    }
     outgoing::target(&mut head, &subject, protocol, &hop)?;
     if let Some(wish) = &wish {
         wish.write(&mut head);
@@ -150,9 +189,10 @@ async fn forward(
 
     // There and back.
     let request = Outgoing { head, body, state };
-    let mut reply = upstream::send(&session.worker, &route, cluster, protocol, request).await?;
-    exchange.note_endpoint(reply.endpoint);
-    check_response(&mut reply.response)?;
+    let to = (cluster, steering.as_ref());
+    let mut reply = upstream::send(&session.worker, &route, to, request).await?;
+    exchange.note_endpoint(reply.endpoint.address);
+    response::check(&mut reply.response)?;
     if wish.as_ref().is_some_and(Wish::is_connect) && reply.response.status().is_success() {
         // The client would take it for the tunnel it asked for.
         return Err(Reason::BadResponse);
@@ -161,6 +201,11 @@ async fn forward(
         // Bytes of the other protocol may be on it: it must not serve another request.
         reply.lease.spoil();
     }
+    if route.chain.hooks().response
+        && let Some(answer) = Box::pin(judge(exchange, &route, steering, &mut reply)).await?
+    {
+        return Ok(Outcome::Local(Box::new(answer)));
+    }
     if reply.response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let wish = wish.ok_or(Reason::BadResponse)?;
         return wish
@@ -168,6 +213,34 @@ async fn forward(
             .map(|tunnel| Outcome::Tunnel(Box::new(tunnel)));
     }
     Ok(Outcome::Upstream(reply))
+}
+
+/// Shows the request's body to the filters that want to see it whole.
+async fn show(
+    exchange: &mut Exchange,
+    route: &LiveRoute,
+    head: &mut Parts,
+    body: RequestBody,
+) -> Result<Shown, Reason> {
+    match exchange.filtered() {
+        Some(filtered) => filter::body::request(route, filtered, (&mut head.headers, body)).await,
+        None => Ok(Shown::Body(body)),
+    }
+}
+
+/// Shows the response's head to the filters; an answer is sent instead.
+async fn judge(
+    exchange: &mut Exchange,
+    route: &LiveRoute,
+    steering: Option<Steering>,
+    reply: &mut Reply,
+) -> Result<Option<Response<Bytes>>, Reason> {
+    let Some(filtered) = exchange.filtered() else {
+        return Ok(None);
+    };
+    let backend = steering.and_then(|steering| steering.backend);
+    let backend = backend.unwrap_or_else(|| route.config.backend.to_string());
+    filter::head::response(route, filtered, reply, backend).await
 }
 
 /// Whether this is what the guard puts in the place of a head that it refuses.
@@ -223,113 +296,6 @@ async fn body(
         RequestBody::client(incoming, subject.declared, route.max_body, stall, &state),
         state,
     ))
-}
-
-/// What of a response's framing the parser lets pass but a client would read in its own way.
-fn check_response(response: &mut Response<Incoming>) -> Result<(), Reason> {
-    // Of what is no token the parser of HTTP/2 lets a quote pass in names.
-    let http2 = response.version() == Version::HTTP_2;
-    let headers = response.headers_mut();
-    if http2 && headers.keys().any(|name| name.as_str().contains('"')) {
-        return Err(Reason::BadResponse);
-    }
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next()
-        && (codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
-    {
-        return Err(Reason::BadResponse);
-    }
-    // RFC 9112 section 6.3 calls it an error: the client would be told the length of another body.
-    if headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.contains_key(header::CONTENT_LENGTH)
-    {
-        return Err(Reason::BadResponse);
-    }
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    if let (Some(length), Some(_)) = (lengths.next().cloned(), lengths.next()) {
-        // The parser has seen that they are equal.
-        headers.insert(header::CONTENT_LENGTH, length);
-    }
-    Ok(())
-}
-
-/// A backend's response on its way to the client.
-fn respond(
-    mut exchange: Exchange,
-    reply: Reply,
-    version: Version,
-    end: Option<Instant>,
-) -> Response<Answer> {
-    let Reply {
-        response, lease, ..
-    } = reply;
-    let (mut head, body) = response.into_parts();
-    // A response cannot be refused for what its Connection names; what it may not name stays.
-    if hop::strip(&mut head.headers).is_err() {
-        head.headers.remove(header::CONNECTION);
-    }
-    exchange.set_status(head.status);
-    let own = exchange
-        .route()
-        .map(|route| (route.idle_timeout, route.idle_is_own));
-    let grpc = is_type(&head.headers, b"application/grpc");
-    let idle = match own {
-        Some((idle, own)) if own || !(grpc || is_type(&head.headers, b"text/event-stream")) => idle,
-        _ => exchange.stream_idle(),
-    };
-    // Trailers reach HTTP/1 only where the head announces them; gRPC's are known.
-    if grpc
-        && head.version == Version::HTTP_2
-        && version != Version::HTTP_2
-        && !head.headers.contains_key(header::TRAILER)
-    {
-        head.headers.insert(
-            header::TRAILER,
-            HeaderValue::from_static("grpc-status, grpc-message, grpc-status-details-bin"),
-        );
-    }
-    head.version = Version::HTTP_11;
-    Response::from_parts(
-        head,
-        Answer::Upstream(Box::new(UpstreamBody::new(
-            body, exchange, lease, idle, end,
-        ))),
-    )
-}
-
-fn is_type(headers: &http::HeaderMap, wanted: &[u8]) -> bool {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .map(HeaderValue::as_bytes)
-        .unwrap_or_default();
-    value
-        .get(..wanted.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(wanted))
-}
-
-/// What every answer carries, whoever made it.
-fn finish(session: &Session, origin: &Origin, response: &mut Response<Answer>, version: Version) {
-    let hsts = match response.body() {
-        Answer::Own(_, exchange) => exchange.route(),
-        Answer::Upstream(body) => body.route(),
-        Answer::Tunnel => None,
-    };
-    let hsts = hsts
-        .filter(|_| origin.https)
-        .and_then(|route| route.hsts.clone());
-    let headers = response.headers_mut();
-    if let Some(hsts) = hsts {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
-    }
-    if !headers.contains_key(header::SERVER) {
-        headers.insert(header::SERVER, HeaderValue::from_static("portcullis"));
-    }
-    if version != Version::HTTP_2
-        && session.worker.gateway.is_draining()
-        && !headers.contains_key(header::UPGRADE)
-    {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
 }
 
 const NOMINATED: Reason =

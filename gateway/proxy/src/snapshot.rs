@@ -1,20 +1,24 @@
 //! What is served at one time: immutable, built off the request path, swapped whole.
 
+mod live;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
-    time::Duration,
 };
 
-use http::HeaderValue;
-use route::{ClusterId, Config, HostPattern, IngressName, Match, Protocol, Table, Target};
+use route::{ClusterId, Config, HostPattern, IngressName, Match, Table};
+
+pub(crate) use live::{LiveRoute, Upstream};
 
 use crate::{
     cluster::Cluster,
-    metrics::RouteStats,
+    filter::Filters,
+    metrics::{FilterName, FilterStats, RouteStats},
     settings::Settings,
     tls::{Certificates, certified_key},
 };
+use live::{Parts, Reroutes};
 
 /// Everything a request or a handshake needs to know.
 #[derive(Debug)]
@@ -26,30 +30,6 @@ pub struct Snapshot {
     pub(crate) tls_hosts: Vec<HostPattern>,
     pub(crate) generation: u64,
     pub(crate) redirect_port: Option<u16>,
-}
-
-/// A route with everything resolved that configuration can resolve.
-#[derive(Debug)]
-pub(crate) struct LiveRoute {
-    pub(crate) config: Arc<route::Route>,
-    pub(crate) upstream: Upstream,
-    pub(crate) hsts: Option<HeaderValue>,
-    /// In bytes; `None` is unlimited.
-    pub(crate) max_body: Option<u64>,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) response_timeout: Duration,
-    pub(crate) idle_timeout: Duration,
-    /// Whether the Ingress sets the idle timeout itself: then it counts for streams as well.
-    pub(crate) idle_is_own: bool,
-    pub(crate) stats: Arc<RouteStats>,
-}
-
-/// Where a route leads.
-#[derive(Debug)]
-pub(crate) enum Upstream {
-    Cluster(Arc<Cluster>, Protocol),
-    NoPort,
-    NoService,
 }
 
 /// A certificate that could not be used.
@@ -89,6 +69,11 @@ pub(crate) struct Builder {
     /// Keys by their Secret: parsing one costs more than comparing it.
     keys: HashMap<String, (Arc<route::Certificate>, Arc<rustls::sign::CertifiedKey>)>,
     stats: HashMap<IngressName, Arc<RouteStats>>,
+    filter_stats: HashMap<FilterName, Arc<FilterStats>>,
+    /// What filters may send requests to, by namespace.
+    reroutes: HashMap<String, Arc<Reroutes>>,
+    /// Which filters the last snapshot has.
+    filters: u64,
     generation: u64,
 }
 
@@ -97,11 +82,12 @@ impl Builder {
     pub(crate) fn build(
         &mut self,
         config: &Config,
+        filters: &Filters,
         settings: &Settings,
     ) -> (Option<Snapshot>, Vec<CertificateProblem>) {
         self.update_clusters(&config.clusters);
         let mut problems = Vec::new();
-        let same = self.generation > 0 && {
+        let same = self.generation > 0 && self.filters == filters.generation() && {
             let Config {
                 rules,
                 defaults,
@@ -131,8 +117,9 @@ impl Builder {
             return (None, problems);
         }
         self.generation += 1;
+        self.filters = filters.generation();
         let certificates = self.certificates(config, &mut problems);
-        let table = self.table(config, settings);
+        let table = self.table(config, filters, settings);
         let snapshot = Snapshot {
             table,
             certificates,
@@ -166,25 +153,37 @@ impl Builder {
         }
     }
 
-    fn table(&mut self, config: &Config, settings: &Settings) -> Table<Arc<LiveRoute>> {
+    fn table(
+        &mut self,
+        config: &Config,
+        filters: &Filters,
+        settings: &Settings,
+    ) -> Table<Arc<LiveRoute>> {
         let before = std::mem::take(&mut self.routes);
+        self.update_reroutes(config);
+        let mut alive: HashSet<FilterName> = HashSet::new();
         let mut live = |route: &Arc<route::Route>| {
             let key = Arc::as_ptr(route).addr();
             if let Some(done) = self.routes.get(&key) {
                 return Arc::clone(done);
             }
+            let mut parts = Parts {
+                clusters: &self.clusters,
+                reroutes: self.reroutes.get(&route.ingress.namespace),
+                filters,
+                settings,
+                stats: &mut self.stats,
+                filter_stats: &mut self.filter_stats,
+            };
+            let names = route.filters.iter();
+            alive.extend(names.map(|item| (route.ingress.clone(), item.alias.clone())));
             let kept = before
                 .get(&key)
-                .filter(|old| Arc::ptr_eq(&old.config, route) && old.leads_to(&self.clusters));
-            let built = kept.map_or_else(
-                || {
-                    let stats = self.stats.entry(route.ingress.clone());
-                    let stats =
-                        stats.or_insert_with(|| Arc::new(RouteStats::new(settings.workers)));
-                    Arc::new(LiveRoute::new(route, &self.clusters, settings, stats))
-                },
-                Arc::clone,
-            );
+                .filter(|old| Arc::ptr_eq(&old.config, route) && old.stands(&parts));
+            let built = match kept {
+                Some(kept) => Arc::clone(kept),
+                None => Arc::new(LiveRoute::new(route, &mut parts)),
+            };
             self.routes.insert(key, Arc::clone(&built));
             built
         };
@@ -199,13 +198,25 @@ impl Builder {
             .map(|default| (default.host.clone(), default.route.as_ref().map(&mut live)))
             .collect();
         let catch_all = config.catch_all.as_ref().map(&mut live);
-        let alive: std::collections::HashSet<&IngressName> = self
+        self.filter_stats.retain(|name, _| alive.contains(name));
+        let alive: HashSet<&IngressName> = self
             .routes
             .values()
             .map(|route| &route.config.ingress)
             .collect();
         self.stats.retain(|ingress, _| alive.contains(ingress));
         Table::build(rules, defaults, catch_all)
+    }
+
+    /// Backends for filters; a namespace where nothing changed keeps its own.
+    fn update_reroutes(&mut self, config: &Config) {
+        let before = std::mem::take(&mut self.reroutes);
+        for (namespace, targets) in &config.reroutes {
+            let new = Reroutes::new(targets, &self.clusters);
+            let kept = before.get(namespace).filter(|old| ***old == new);
+            let reroutes = kept.map_or_else(|| Arc::new(new), Arc::clone);
+            self.reroutes.insert(namespace.clone(), reroutes);
+        }
     }
 
     fn certificates(
@@ -257,56 +268,23 @@ impl Builder {
         certificates
     }
 
+    /// The counters of each filter in a chain.
+    pub(crate) fn filter_stats(&self) -> Vec<(FilterName, Arc<FilterStats>)> {
+        let mut all: Vec<_> = self
+            .filter_stats
+            .iter()
+            .map(|(name, stats)| (name.clone(), Arc::clone(stats)))
+            .collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all
+    }
+
     /// The counters of each Ingress that has routes.
     pub(crate) fn stats(&self) -> Vec<(IngressName, Arc<RouteStats>)> {
         self.stats
             .iter()
             .map(|(name, stats)| (name.clone(), Arc::clone(stats)))
             .collect()
-    }
-}
-
-impl LiveRoute {
-    fn new(
-        config: &Arc<route::Route>,
-        clusters: &HashMap<ClusterId, Arc<Cluster>>,
-        settings: &Settings,
-        stats: &Arc<RouteStats>,
-    ) -> Self {
-        let upstream = match &config.backend.target {
-            Target::Cluster(id) => clusters.get(id).map_or(Upstream::NoService, |cluster| {
-                Upstream::Cluster(Arc::clone(cluster), config.protocol)
-            }),
-            Target::NoPort => Upstream::NoPort,
-            Target::NoService => Upstream::NoService,
-        };
-        let max_body = config.max_body.unwrap_or(settings.limits.max_body);
-        let timeouts = &settings.timeouts;
-        Self {
-            config: Arc::clone(config),
-            upstream,
-            hsts: config
-                .hsts
-                .as_deref()
-                .and_then(|value| HeaderValue::from_str(value).ok()),
-            max_body: (max_body > 0).then_some(max_body),
-            connect_timeout: config.connect_timeout.unwrap_or(timeouts.connect),
-            response_timeout: config.response_timeout.unwrap_or(timeouts.response),
-            idle_timeout: config.idle_timeout.unwrap_or(timeouts.idle),
-            idle_is_own: config.idle_timeout.is_some(),
-            stats: Arc::clone(stats),
-        }
-    }
-
-    /// Whether this route still leads to the cluster that its configuration names.
-    fn leads_to(&self, clusters: &HashMap<ClusterId, Arc<Cluster>>) -> bool {
-        match (&self.upstream, &self.config.backend.target) {
-            (Upstream::Cluster(cluster, _), Target::Cluster(id)) => clusters
-                .get(id)
-                .is_some_and(|current| Arc::ptr_eq(current, cluster)),
-            (Upstream::NoPort, Target::NoPort) | (Upstream::NoService, Target::NoService) => true,
-            _ => false,
-        }
     }
 }
 

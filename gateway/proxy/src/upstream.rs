@@ -8,7 +8,6 @@ use std::{
 
 use http::{Request, Response, request::Parts};
 use hyper::body::Incoming;
-use route::Protocol;
 use tokio::time::{Instant, timeout_at};
 
 use self::{
@@ -23,6 +22,7 @@ use crate::{
     body::{BodyState, RequestBody},
     cluster::{Cluster, Endpoint},
     error::Reason,
+    filter::Steering,
     snapshot::LiveRoute,
     worker::Worker,
 };
@@ -34,7 +34,7 @@ mod pool;
 pub(crate) struct Reply {
     pub(crate) response: Response<Incoming>,
     pub(crate) lease: Lease,
-    pub(crate) endpoint: SocketAddr,
+    pub(crate) endpoint: Arc<Endpoint>,
 }
 
 /// A request, ready to be sent.
@@ -58,22 +58,22 @@ enum Attempt {
 pub(crate) async fn send(
     worker: &Rc<Worker>,
     route: &LiveRoute,
-    cluster: &Arc<Cluster>,
-    protocol: Protocol,
+    (cluster, steering): (&Arc<Cluster>, Option<&Steering>),
     mut request: Outgoing,
 ) -> Result<Box<Reply>, Reason> {
     let tries = worker.gateway.settings.upstream.tries.max(1);
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut last = Reason::NoEndpoints;
     for _ in 0..tries {
-        let Some(endpoint) = cluster.choose(&tried, fastrand::usize(..)) else {
+        let random = fastrand::usize(..);
+        let Some(endpoint) = cluster.choose_for(steering, &tried, random) else {
             break;
         };
         if !tried.is_empty() {
             worker.stats.retries.fetch_add(1, Relaxed);
         }
         tried.push(endpoint.address);
-        let key = Key::new(endpoint.address, protocol, cluster);
+        let key = Key::new(endpoint.address, route.config.protocol, cluster);
         match attempt(worker, route, &endpoint, &key, request).await {
             Attempt::Answered(reply) => return Ok(reply),
             Attempt::Over(reason) => return Err(reason),
@@ -109,7 +109,7 @@ async fn attempt(
                 let reply = Reply {
                     response,
                     lease,
-                    endpoint: endpoint.address,
+                    endpoint: Arc::clone(endpoint),
                 };
                 return Attempt::Answered(Box::new(reply));
             }

@@ -222,6 +222,7 @@ impl Worker {
             if pools.elapsed() >= POOLS_LOOK {
                 pools = Instant::now();
                 self.pools.sweep();
+                self.gateway.housekeeping();
             }
         }
     }

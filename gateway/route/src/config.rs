@@ -91,7 +91,7 @@ impl fmt::Display for IngressName {
     }
 }
 
-/// The Service port that a rule names.
+/// The Service port that a rule names. Displays as `service:port`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backend {
     /// The Service's name, in the Ingress's namespace; the kind and name of a resource backend.
@@ -100,6 +100,12 @@ pub struct Backend {
     pub port: String,
     /// What was found under that name.
     pub target: Target,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.service, self.port)
+    }
 }
 
 /// What a backend reference leads to.

@@ -1,0 +1,137 @@
+//! A backend's response on its way to the client, and what every answer carries.
+
+use http::{HeaderValue, Response, Version, header};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use crate::{
+    body::{Answer, UpstreamBody},
+    connection::Session,
+    error::Reason,
+    exchange::Exchange,
+    forwarded::Origin,
+    hop,
+    upstream::Reply,
+};
+
+/// What of a response's framing the parser lets pass but a client would read in its own way.
+pub(crate) fn check(response: &mut Response<Incoming>) -> Result<(), Reason> {
+    // Of what is no token the parser of HTTP/2 lets a quote pass in names.
+    let http2 = response.version() == Version::HTTP_2;
+    let headers = response.headers_mut();
+    if http2 && headers.keys().any(|name| name.as_str().contains('"')) {
+        return Err(Reason::BadResponse);
+    }
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next()
+        && (codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+    {
+        return Err(Reason::BadResponse);
+    }
+    // RFC 9112 section 6.3 calls it an error: the client would be told the length of another body.
+    if headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.contains_key(header::CONTENT_LENGTH)
+    {
+        return Err(Reason::BadResponse);
+    }
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    if let (Some(length), Some(_)) = (lengths.next().cloned(), lengths.next()) {
+        // The parser has seen that they are equal.
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
+    Ok(())
+}
+
+/// A backend's response on its way to the client.
+pub(crate) fn from_backend(
+    mut exchange: Exchange,
+    reply: Reply,
+    version: Version,
+    end: Option<Instant>,
+) -> Response<Answer> {
+    let Reply {
+        response, lease, ..
+    } = reply;
+    let (mut head, body) = response.into_parts();
+    // A response cannot be refused for what its Connection names; what it may not name stays.
+    if hop::strip(&mut head.headers).is_err() {
+        head.headers.remove(header::CONNECTION);
+    }
+    exchange.set_status(head.status);
+    let own = exchange
+        .route()
+        .map(|route| (route.idle_timeout, route.idle_is_own));
+    let grpc = is_type(&head.headers, b"application/grpc");
+    let idle = match own {
+        Some((idle, own)) if own || !(grpc || is_type(&head.headers, b"text/event-stream")) => idle,
+        _ => exchange.stream_idle(),
+    };
+    // Trailers reach HTTP/1 only where the head announces them; gRPC's are known.
+    if grpc
+        && head.version == Version::HTTP_2
+        && version != Version::HTTP_2
+        && !head.headers.contains_key(header::TRAILER)
+    {
+        head.headers.insert(
+            header::TRAILER,
+            HeaderValue::from_static("grpc-status, grpc-message, grpc-status-details-bin"),
+        );
+    }
+    head.version = Version::HTTP_11;
+    Response::from_parts(
+        head,
+        Answer::Upstream(Box::new(UpstreamBody::new(
+            body, exchange, lease, idle, end,
+        ))),
+    )
+}
+
+fn is_type(headers: &http::HeaderMap, wanted: &[u8]) -> bool {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    value
+        .get(..wanted.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+}
+
+/// What every answer carries, whoever made it.
+pub(crate) fn finish(
+    session: &Session,
+    origin: &Origin,
+    response: &mut Response<Answer>,
+    version: Version,
+) {
+    let hsts = match response.body() {
+        Answer::Own(_, _, exchange) => exchange.route(),
+        Answer::Upstream(body) => body.route(),
+        Answer::Tunnel => None,
+    };
+    let hsts = hsts
+        .filter(|_| origin.https)
+        .and_then(|route| route.hsts.clone());
+    let headers = response.headers_mut();
+    if let Some(hsts) = hsts {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
+    }
+    if !headers.contains_key(header::SERVER) {
+        headers.insert(header::SERVER, HeaderValue::from_static("portcullis"));
+    }
+    if version != Version::HTTP_2
+        && session.worker.gateway.is_draining()
+        && !headers.contains_key(header::UPGRADE)
+    {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// Whether a filter of the route looks at the bodies of responses.
+pub(crate) fn touches_bodies(response: &Response<Answer>) -> bool {
+    let route = match response.body() {
+        Answer::Own(_, _, exchange) => exchange.route(),
+        Answer::Upstream(body) => body.route(),
+        Answer::Tunnel => None,
+    };
+    route.is_some_and(|route| route.chain.touches_response_bodies())
+}
