@@ -140,7 +140,7 @@ impl Admin {
                 StatusCode::OK,
                 &json!({ "problems": *self.state.problems() }),
             ),
-            Page::Plugins => json_of(StatusCode::OK, &json!({ "plugins": [] })),
+            Page::Plugins => json_of(StatusCode::OK, &json!({ "plugins": *self.state.plugins() })),
             Page::Explain => self.explain(query),
         }
     }

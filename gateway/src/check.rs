@@ -1,6 +1,6 @@
 //! `portcullis check`: reads manifests as the gateway would, and prints every problem.
 
-use std::{fmt::Write, path::PathBuf, process::ExitCode};
+use std::{fmt::Write, path::PathBuf, process::ExitCode, sync::Arc};
 
 use ingress::{Folder, Mode, Problem, Severity};
 use serde_json::json;
@@ -8,7 +8,9 @@ use serde_json::json;
 use crate::{
     FAILED,
     cli::{CheckFlags, Format, Mistakes, Reader},
-    complain, publish, say,
+    complain,
+    filters::{Loader, Patience},
+    publish, say,
 };
 
 /// `portcullis check PATH…`.
@@ -26,8 +28,8 @@ pub(crate) fn command(flags: CheckFlags) -> anyhow::Result<ExitCode> {
         }
     }
     let options = reader.finish(options)?;
-    reading.warn();
-    let problems = problems(paths, &options)?;
+    let sandbox = reading.plugins.sandbox(&options.ceilings);
+    let problems = problems(paths, &options, sandbox)?;
     match format {
         Format::Text => {
             print(&problems);
@@ -45,12 +47,19 @@ pub(crate) fn command(flags: CheckFlags) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn problems(paths: Vec<PathBuf>, options: &ingress::Options) -> anyhow::Result<Vec<Problem>> {
+fn problems(
+    paths: Vec<PathBuf>,
+    options: &ingress::Options,
+    sandbox: wasm::Settings,
+) -> anyhow::Result<Vec<Problem>> {
     let mut folder = Folder::open(paths).map_err(|error| Mistakes::one(error.to_string()))?;
     let mut objects = publish::objects();
     let mut problems = folder.read(&mut objects);
-    let (_, found) = ingress::translate(&objects, options);
+    let (config, found) = ingress::translate(&objects, options);
     problems.extend(found);
+    let mut loader = Loader::new(sandbox, Patience::Endless, Arc::new(|| {}));
+    let findings = loader.prepare(&config).findings.into_iter();
+    problems.extend(findings.map(|finding| finding.problem(&objects)));
     Ok(publish::ordered(problems))
 }
 

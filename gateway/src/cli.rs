@@ -4,6 +4,7 @@
 mod arguments;
 mod limits;
 mod listen;
+mod plugins;
 mod value;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -16,6 +17,7 @@ use clap::{
 pub(crate) use arguments::{AccessTarget, Arguments, Redirect};
 pub(crate) use limits::LimitFlags;
 pub(crate) use listen::ListenFlags;
+pub(crate) use plugins::{PluginFlags, names as plugin_names};
 pub(crate) use value::{Mistakes, Reader};
 
 /// A programmable ingress gateway for Kubernetes.
@@ -81,9 +83,8 @@ pub(crate) struct ReadingFlags {
     /// Let Services of type ExternalName send requests to any DNS name
     #[arg(long, value_parser = BoolishValueParser::new())]
     pub(crate) allow_external_name: bool,
-    /// Folder of plugins (without effect yet)
-    #[arg(long, value_name = "DIR")]
-    pub(crate) plugins: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) plugins: PluginFlags,
 }
 
 /// Flags about how requests are served.
@@ -121,18 +122,6 @@ pub(crate) struct ServingFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Without effect yet")]
 pub(crate) struct LaterFlags {
-    /// The most CPU time that a plugin's hook may take
-    #[arg(long, value_name = "TIME", default_value = "1s")]
-    pub(crate) plugin_max_time: String,
-    /// The most memory that a plugin may take
-    #[arg(long, value_name = "SIZE", default_value = "64Mi")]
-    pub(crate) plugin_max_memory: String,
-    /// The grants that plugins may have at all [default: all]
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub(crate) plugin_grants: Vec<String>,
-    /// Namespaces whose plugins every namespace may use
-    #[arg(long, value_name = "NS", value_delimiter = ',')]
-    pub(crate) shared_plugin_namespaces: Vec<String>,
     /// Service whose addresses are written into the status of Ingresses
     #[arg(long, value_name = "NS/NAME")]
     pub(crate) publish_service: Option<String>,

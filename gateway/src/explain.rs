@@ -1,6 +1,6 @@
 //! `portcullis explain`: where a request goes and why, decided by the data plane's own code.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use http::StatusCode;
@@ -10,7 +10,9 @@ use proxy::{AccessLog, Ask, Explanation, Gateway, Settings};
 use crate::{
     ask,
     cli::{ExplainFlags, Format, Mistakes, Reader},
-    client, complain, publish, say,
+    client, complain,
+    filters::{Loader, Patience},
+    publish, say,
 };
 
 /// `portcullis explain URL`.
@@ -28,13 +30,13 @@ pub(crate) fn command(flags: ExplainFlags) -> anyhow::Result<ExitCode> {
     let options = reading.read(Mode::Manifests, &mut reader);
     let admin = reader.optional_address("--admin", Some(&admin));
     let options = reader.finish(options)?;
-    reading.warn();
+    let sandbox = reading.plugins.sandbox(&options.ceilings);
     let ask =
         ask::read(&method, &url, &headers).map_err(|error| Mistakes::one(error.to_string()))?;
     let text = match admin.filter(|_| manifests.is_empty()) {
         Some(admin) => from_gateway(admin, &url, &method, &headers, format)?,
         None => {
-            let explanation = from_manifests(manifests, &options, &ask)?;
+            let explanation = from_manifests(manifests, &options, sandbox, &ask)?;
             match format {
                 Format::Text => explanation.to_string(),
                 Format::Json => serde_json::to_string_pretty(&explanation)?,
@@ -49,6 +51,7 @@ pub(crate) fn command(flags: ExplainFlags) -> anyhow::Result<ExitCode> {
 fn from_manifests(
     manifests: Vec<PathBuf>,
     options: &Options,
+    sandbox: wasm::Settings,
     ask: &Ask,
 ) -> anyhow::Result<Explanation> {
     let names: Vec<String> = manifests
@@ -60,6 +63,10 @@ fn from_manifests(
     let mut problems = folder.read(&mut objects);
     let (config, found) = ingress::translate(&objects, options);
     problems.extend(found);
+    let mut loader = Loader::new(sandbox, Patience::Endless, Arc::new(|| {}));
+    let prepared = loader.prepare(&config);
+    let findings = prepared.findings.into_iter();
+    problems.extend(findings.map(|finding| finding.problem(&objects)));
     let errors = problems
         .iter()
         .filter(|problem| problem.severity == Severity::Error)
@@ -78,8 +85,8 @@ fn from_manifests(
         external_loopback: true,
         ..settings
     };
-    let gateway = Gateway::new(settings, AccessLog::off())?;
-    gateway.publish(&config);
+    let gateway = Gateway::new(settings, AccessLog::off(), wasm::tidy)?;
+    gateway.publish(&config, &prepared.filters);
     Ok(gateway.snapshot().explain(ask))
 }
 

@@ -7,8 +7,10 @@
 mod cli;
 mod log;
 
+mod filters;
 mod publish;
 mod run;
+mod shipped;
 mod state;
 
 mod access;

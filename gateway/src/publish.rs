@@ -14,7 +14,11 @@ use ingress::{Folder, Objects, Options, Problem, Severity, Watch};
 use proxy::{CertificateProblem, Gateway};
 use route::{Certificate, Config, HostPattern};
 
-use crate::state::State;
+use crate::{
+    cli::plugin_names,
+    filters::{Loader, Patience, Prepared},
+    state::State,
+};
 
 /// Reads a folder, and gives the gateway what it says.
 pub(crate) struct Publisher {
@@ -22,6 +26,7 @@ pub(crate) struct Publisher {
     watch: Watch,
     objects: Objects,
     options: Options,
+    loader: Loader,
     gateway: Arc<Gateway>,
     state: Arc<State>,
     told: Told,
@@ -39,13 +44,17 @@ impl Publisher {
     /// Opens and watches the folder without reading it: no change falls between the two.
     pub(crate) fn open(
         manifests: Vec<PathBuf>,
-        options: Options,
+        (options, sandbox): (Options, wasm::Settings),
         gateway: Arc<Gateway>,
         state: Arc<State>,
     ) -> anyhow::Result<Self> {
         let folder = open(manifests)?;
+        let watch = folder.watch(options.plugin_folder.as_deref())?;
+        let waker = watch.waker();
+        let wake = Arc::new(move || waker.wake());
         Ok(Self {
-            watch: folder.watch()?,
+            loader: Loader::new(sandbox, Patience::Serving, wake),
+            watch,
             folder,
             objects: objects(),
             options,
@@ -91,9 +100,18 @@ impl Publisher {
     fn round(&mut self) -> Vec<Problem> {
         let mut problems = self.folder.read(&mut self.objects);
         self.options.now = now();
+        self.options.plugin_files = plugin_names(self.options.plugin_folder.as_deref());
         let (config, found) = ingress::translate(&self.objects, &self.options);
         problems.extend(found);
-        let said = self.gateway.publish(&config);
+        let Prepared {
+            filters,
+            findings,
+            plugins,
+        } = self.loader.prepare(&config);
+        let findings = findings.into_iter();
+        problems.extend(findings.map(|finding| finding.problem(&self.objects)));
+        let said = self.gateway.publish(&config, &filters);
+        self.state.set_plugins(plugins);
         self.told.take(config, said);
         problems.extend(self.told.problems.iter().cloned());
         ordered(problems)

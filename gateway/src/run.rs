@@ -69,6 +69,7 @@ impl Program {
         let Arguments {
             mut settings,
             options,
+            sandbox,
             manifests,
             admin,
             metrics,
@@ -101,10 +102,10 @@ impl Program {
         settings.redirect_port = Some(port).filter(|port| *port != HTTPS);
         let workers = settings.workers;
         let (access, writer) = access::open(&access)?;
-        let gateway = Gateway::new(settings, access)?;
+        let gateway = Gateway::new(settings, access, wasm::tidy)?;
         let state = Arc::new(State::default());
         let publisher =
-            Publisher::open(manifests, options, Arc::clone(&gateway), Arc::clone(&state))?;
+            Publisher::open(manifests, (options, sandbox), Arc::clone(&gateway), Arc::clone(&state))?;
         tracing::debug!(workers, version = env!("CARGO_PKG_VERSION"), "prepared");
         Ok(Self {
             gateway,

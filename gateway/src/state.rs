@@ -10,6 +10,8 @@ use std::{
 
 use ingress::{Problem, Severity};
 
+use crate::filters::PluginView;
+
 /// Shared between the publishing thread, which writes, and the admin listener.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -22,6 +24,7 @@ pub(crate) struct State {
 struct Known {
     phase: Phase,
     problems: Arc<Vec<Problem>>,
+    plugins: Arc<Vec<PluginView>>,
 }
 
 /// Where the process is in its life.
@@ -45,6 +48,16 @@ impl State {
     /// Notes where the process is now.
     pub(crate) fn enter(&self, phase: Phase) {
         self.lock().phase = phase;
+    }
+
+    /// The plugins of the current configuration.
+    pub(crate) fn plugins(&self) -> Arc<Vec<PluginView>> {
+        Arc::clone(&self.lock().plugins)
+    }
+
+    /// Takes the plugins of a new configuration.
+    pub(crate) fn set_plugins(&self, plugins: Vec<PluginView>) {
+        self.lock().plugins = Arc::new(plugins);
     }
 
     /// The problems of the current configuration.

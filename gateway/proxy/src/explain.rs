@@ -1,14 +1,17 @@
 //! What would happen to a request, and why: the data plane's own decisions, without the data.
 
-use std::{fmt, net::SocketAddr};
+mod text;
+
+use std::net::SocketAddr;
 
 use http::{HeaderMap, Method, Request, Uri, header};
-use route::{EndpointState, HostPattern, PathPattern, Verdict};
+use route::{EndpointState, FilterRef, HostPattern, PathPattern, Verdict};
 use serde::Serialize;
 
 use crate::{
     authority::Subject,
     error::Reason,
+    filter::{Fault, Link},
     forwarded::Peer,
     redirect,
     snapshot::{LiveRoute, Snapshot, Upstream, describe},
@@ -73,8 +76,21 @@ pub struct RouteView {
     ingress: String,
     backend: BackendView,
     filters: Vec<String>,
+    chain: Vec<FilterView>,
     endpoints: Vec<EndpointView>,
     tls: bool,
+}
+
+/// A filter of the chain, and why it is there.
+#[derive(Clone, Debug, Serialize)]
+struct FilterView {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<String>,
+    from: String,
+    /// How it fails at every request, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -191,10 +207,14 @@ impl Snapshot {
                 service: config.backend.service.clone(),
                 port: config.backend.port.clone(),
             },
-            filters: config
-                .filters
-                .iter()
-                .map(|item| item.alias.clone())
+            filters: chain(route).map(|(item, _)| item.alias.clone()).collect(),
+            chain: chain(route)
+                .map(|(item, link)| FilterView {
+                    name: item.alias.clone(),
+                    plugin: item.plugin.as_ref().map(ToString::to_string),
+                    from: item.origin.clone(),
+                    reason: link.filter.fault().map(Fault::word),
+                })
                 .collect(),
             endpoints,
             tls: self.has_certificate(host),
@@ -251,8 +271,17 @@ fn head(ask: &Ask) -> Result<http::request::Parts, Reason> {
     Ok(request.into_parts().0)
 }
 
+/// The filters that requests on a route meet: none where it answers a challenge of ACME.
+fn chain(route: &LiveRoute) -> impl Iterator<Item = (&FilterRef, &Link)> {
+    route.config.filters.iter().zip(route.chain.links())
+}
+
 /// Why no endpoint of a route could be asked.
 fn unavailable(route: &LiveRoute) -> Option<Reason> {
+    let closed = route.chain.links().iter().find_map(Link::closes);
+    if let Some(fault) = closed {
+        return Some(fault.into());
+    }
     match &route.upstream {
         Upstream::Cluster(cluster) if cluster.endpoints().usable.is_empty() => {
             Some(Reason::NoEndpoints)
@@ -278,60 +307,5 @@ fn lost(verdict: Verdict) -> Option<&'static str> {
         Verdict::OnlyDefault => {
             Some("it is a default backend, and something more specific matches")
         }
-    }
-}
-
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} {}", self.method, self.url)?;
-        writeln!(f, "  host      {}", self.host)?;
-        writeln!(f, "  path      {}", self.path)?;
-        if let (Some(by), Some(route)) = (&self.by, &self.route) {
-            writeln!(f, "  matched   {by}")?;
-            writeln!(f, "  ingress   {}", route.ingress)?;
-            let chain = if route.filters.is_empty() {
-                "none".to_owned()
-            } else {
-                route.filters.join(", ")
-            };
-            writeln!(f, "  filters   {chain}")?;
-            writeln!(
-                f,
-                "  backend   {}:{}",
-                route.backend.service, route.backend.port
-            )?;
-            for endpoint in &route.endpoints {
-                writeln!(f, "  endpoint  {} {}", endpoint.address, endpoint.state)?;
-            }
-        }
-        match &self.answer {
-            Some(OwnAnswer {
-                status,
-                reason: Some(reason),
-                message,
-                ..
-            }) => {
-                writeln!(f, "  answer    {status} {reason}: {message}")?;
-            }
-            Some(OwnAnswer {
-                status, message, ..
-            }) => writeln!(f, "  answer    {status}, {message}")?,
-            None => writeln!(f, "  answer    the backend's")?,
-        }
-        for other in &self.others {
-            let RouteView {
-                host,
-                path,
-                path_type,
-                ingress,
-                ..
-            } = &other.route;
-            writeln!(
-                f,
-                "  not       {ingress}: host {host}, path {path} ({path_type}): {}",
-                other.lost
-            )?;
-        }
-        Ok(())
     }
 }

@@ -38,6 +38,11 @@ pub trait Filter: fmt::Debug + Send + Sync {
     /// The largest body that its whole-body hooks are given, in bytes.
     fn body_limit(&self) -> usize;
 
+    /// How it fails at every request, if it does.
+    fn fault(&self) -> Option<Fault> {
+        None
+    }
+
     /// Decides what becomes of a request.
     fn on_request(&self, exchange: Box<Exchange>) -> Asked<RequestVerdict>;
 
@@ -214,6 +219,10 @@ impl Filter for Broken {
 
     fn body_limit(&self) -> usize {
         0
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        Some(self.fault)
     }
 
     fn on_request(&self, exchange: Box<Exchange>) -> Asked<RequestVerdict> {

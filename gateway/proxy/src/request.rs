@@ -147,11 +147,7 @@ async fn forward(
     ) {
         return Ok(Outcome::Redirect(location));
     }
-    if let (Some(max), Some(declared)) = (route.max_body, subject.declared)
-        && declared > max
-    {
-        return Err(Reason::BodyTooLarge);
-    }
+    check_length(&route, &subject)?;
 
     // What its filters say: they see it as the backend gets it.
     let client = upgrade::client_side(&mut head);
@@ -248,6 +244,14 @@ fn is_stand_in(head: &Parts) -> bool {
     head.headers
         .get(header::HOST)
         .is_some_and(|host| host == "refused")
+}
+
+/// A body that says beforehand that it is too large.
+fn check_length(route: &LiveRoute, subject: &Subject) -> Result<(), Reason> {
+    match (route.max_body, subject.declared) {
+        (Some(max), Some(declared)) if declared > max => Err(Reason::BodyTooLarge),
+        _ => Ok(()),
+    }
 }
 
 /// HTTP/2 heads are bounded here; those of HTTP/1 by the guard.

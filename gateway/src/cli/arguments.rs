@@ -1,15 +1,19 @@
 //! From flags to what they mean: complete, or every mistake at once.
 
-use std::{net::SocketAddr, path::PathBuf, thread};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use ingress::Mode;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-use crate::{complain, publish};
+use crate::{publish, shipped::SHIPPED};
 
 use super::{
     LaterFlags, Mistakes, Reader, ReadingFlags, RunFlags, ServingFlags, limits::Read,
-    listen::Addresses, value::Zero,
+    listen::Addresses, plugins::names, value::Zero,
 };
 
 /// What to run, read and checked.
@@ -18,6 +22,8 @@ pub(crate) struct Arguments {
     pub(crate) settings: proxy::Settings,
     /// How objects are read.
     pub(crate) options: ingress::Options,
+    /// What plugins run in.
+    pub(crate) sandbox: wasm::Settings,
     pub(crate) manifests: Vec<PathBuf>,
     pub(crate) admin: SocketAddr,
     pub(crate) metrics: Option<SocketAddr>,
@@ -70,8 +76,8 @@ impl RunFlags {
         let addresses = listen.read(&mut reader);
         let limits = limits.read(&mut reader);
         let options = reading.read(Mode::Manifests, &mut reader);
-        let mut idle = later.read(&mut reader);
-        idle.extend(reading.plugins.is_some().then_some("--plugins"));
+        let idle = later.read(&mut reader);
+        let sandbox = reading.plugins.sandbox(&options.ceilings);
         let log = log_filter(serving.log_level.as_deref(), &mut reader);
         let redirect = serving
             .redirect_port
@@ -80,6 +86,7 @@ impl RunFlags {
         let arguments = Arguments {
             settings: serving.settings(&addresses, limits, &mut reader),
             options,
+            sandbox,
             manifests,
             admin: addresses.admin,
             metrics: addresses.metrics,
@@ -100,23 +107,26 @@ impl ReadingFlags {
     /// How objects are to be read, in this mode.
     pub(crate) fn read(&self, mode: Mode, reader: &mut Reader) -> ingress::Options {
         let secret = self.default_tls_secret.as_deref();
+        let plugins = &self.plugins;
+        let folder = plugins.plugins.as_deref();
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            let text = folder.display().to_string();
+            reader.mistake("--plugins", &text, "is no folder", "write one that is there");
+        }
+        let shared = &plugins.shared_plugin_namespaces;
         ingress::Options {
             classes: reader.names("--ingress-class", &self.ingress_class),
             controllers: reader.names("--controller", &self.controller),
             watch_namespaces: reader.names("--watch-namespace", &self.watch_namespace),
             allow_external_name: self.allow_external_name,
             default_tls_secret: secret.and_then(|text| reader.object("--default-tls-secret", text)),
+            shipped: SHIPPED.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            plugin_folder: folder.map(Path::to_owned),
+            plugin_files: names(folder),
+            shared_plugin_namespaces: reader.names("--shared-plugin-namespaces", shared),
+            ceilings: plugins.ceilings(reader),
             mode,
             now: publish::now(),
-        }
-    }
-}
-
-impl ReadingFlags {
-    /// Says on standard error what has no effect, for commands without a log.
-    pub(crate) fn warn(&self) {
-        if self.plugins.is_some() {
-            complain("warning: has no effect yet: --plugins");
         }
     }
 }
@@ -159,42 +169,14 @@ impl LaterFlags {
     /// Checks the values, and says which were given.
     fn read(&self, reader: &mut Reader) -> Vec<&'static str> {
         let Self {
-            plugin_max_time,
-            plugin_max_memory,
-            plugin_grants,
-            shared_plugin_namespaces,
             publish_service,
             publish_address,
         } = self;
-        let time = reader.time("--plugin-max-time", plugin_max_time, Zero::Refused);
-        let memory: u64 = reader.size("--plugin-max-memory", plugin_max_memory, Zero::Refused);
-        for grant in plugin_grants
-            .iter()
-            .filter(|grant| !GRANTS.contains(&grant.as_str()))
-        {
-            reader.mistake(
-                "--plugin-grants",
-                grant,
-                "is no grant",
-                &format!("write of {}", GRANTS.join(", ")),
-            );
-        }
-        reader.names("--shared-plugin-namespaces", shared_plugin_namespaces);
         reader.names("--publish-address", publish_address);
         if let Some(text) = publish_service {
             reader.object("--publish-service", text);
         }
         let given = [
-            (
-                "--plugin-max-time",
-                time.as_secs() != 1 || time.subsec_nanos() != 0,
-            ),
-            ("--plugin-max-memory", memory != 64 << 20),
-            ("--plugin-grants", !plugin_grants.is_empty()),
-            (
-                "--shared-plugin-namespaces",
-                !shared_plugin_namespaces.is_empty(),
-            ),
             ("--publish-service", publish_service.is_some()),
             ("--publish-address", !publish_address.is_empty()),
         ];
@@ -234,13 +216,3 @@ fn log_filter(level: Option<&str>, reader: &mut Reader) -> EnvFilter {
         EnvFilter::new("info")
     })
 }
-
-/// The grants that a plugin can be given.
-const GRANTS: [&str; 6] = [
-    "backends",
-    "http",
-    "keyValue",
-    "metrics",
-    "random",
-    "rateLimit",
-];

@@ -224,6 +224,11 @@ impl Link {
         self.hooks.response_body
     }
 
+    /// How it closes the route to every request, if it does.
+    pub(crate) fn closes(&self) -> Option<Fault> {
+        self.filter.fault().filter(|_| !self.is_open())
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.on_error == OnError::Open
     }

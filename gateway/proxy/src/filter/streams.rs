@@ -116,21 +116,12 @@ impl Streams {
                     self.work = Work::Over;
                     return Poll::Ready(Ok(None));
                 }
-                Work::Piece(piece) => {
-                    let Some(stage) = self.stages.get_mut(piece.stage) else {
-                        if piece.last {
-                            self.work = Work::Over;
-                        }
-                        let chunk = Some(piece.chunk).filter(|chunk| !chunk.is_empty());
-                        return Poll::Ready(Ok(chunk));
-                    };
-                    let exchange = filtered.lend().ok_or(Fault::Timeout)?;
-                    let began = Instant::now();
-                    let chunk = piece.chunk.clone();
-                    match stage.stream.chunk(exchange, chunk, piece.last) {
-                        Asked::Done(outcome) => self.judge(filtered, piece, began, outcome)?,
-                        Asked::Later(future) => self.work = Work::Asked(piece, began, future),
-                    }
+                Work::Piece(piece) if piece.stage < self.stages.len() => {
+                    self.call(filtered, piece)?;
+                }
+                Work::Piece(Piece { chunk, last, .. }) => {
+                    self.work = if last { Work::Over } else { Work::Idle };
+                    return Poll::Ready(Ok(Some(chunk).filter(|chunk| !chunk.is_empty())));
                 }
                 Work::Asked(piece, began, mut future) => {
                     let Poll::Ready(outcome) = future.as_mut().poll(cx) else {
@@ -141,6 +132,23 @@ impl Streams {
                 }
             }
         }
+    }
+
+    /// Shows a piece to the stage that it stands before.
+    fn call(&mut self, filtered: &mut Filtered, piece: Piece) -> Result<(), StreamError> {
+        let Some(stage) = self.stages.get_mut(piece.stage) else {
+            return Ok(());
+        };
+        let exchange = filtered.lend().ok_or(Fault::Timeout)?;
+        let began = Instant::now();
+        let asked = stage
+            .stream
+            .chunk(exchange, piece.chunk.clone(), piece.last);
+        match asked {
+            Asked::Done(outcome) => self.judge(filtered, piece, began, outcome)?,
+            Asked::Later(future) => self.work = Work::Asked(piece, began, future),
+        }
+        Ok(())
     }
 
     /// What becomes of a piece.

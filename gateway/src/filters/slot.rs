@@ -1,0 +1,147 @@
+//! The filter at one place of one chain, and the last one that worked there.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ingress::Kind;
+use proxy::filter::{Broken, Fault, Filter};
+use route::{FilterRef, IngressName, OnError};
+use wasm::{Attached, Failure, Plugin};
+
+use super::{Finding, plugin::Known};
+
+/// What stands at a place of a chain.
+#[derive(Clone)]
+pub(super) struct Slot {
+    pub(super) filter: Arc<dyn Filter>,
+    /// What is wrong with what should stand there.
+    pub(super) finding: Option<Finding>,
+    basis: Basis,
+    on_error: OnError,
+    good: Option<Good>,
+}
+
+/// What it was made from: the same again makes the same filter.
+#[derive(Clone)]
+enum Basis {
+    Plugin(Arc<Plugin>),
+    Nothing(Fault),
+}
+
+/// A plugin with a configuration that it accepted.
+#[derive(Clone)]
+struct Good {
+    plugin: Arc<Plugin>,
+    config: String,
+    filter: Arc<dyn Filter>,
+}
+
+impl Slot {
+    /// What stands at this place now, and whether it is another than before.
+    pub(super) fn of(
+        known: &Known,
+        (ingress, item): (&IngressName, &FilterRef),
+        before: Option<&HashMap<FilterRef, Self>>,
+    ) -> (Self, bool) {
+        let on_error = known.on_error;
+        let basis = match known.running() {
+            Ok(plugin) => Basis::Plugin(Arc::clone(plugin)),
+            Err(fault) => Basis::Nothing(fault),
+        };
+        let old = before.and_then(|slots| slots.get(item));
+        if let Some(old) = old.filter(|old| old.basis.is(&basis) && old.on_error == on_error) {
+            return (old.clone(), false);
+        }
+        // The last good one may have stood under another configuration.
+        let alike = |other: &FilterRef| other.alias == item.alias && other.plugin == item.plugin;
+        let last = old.and_then(|old| old.good.clone()).or_else(|| {
+            let mut slots = before?.iter();
+            slots.find_map(|(other, slot)| slot.good.clone().filter(|_| alike(other)))
+        });
+        let slot = match &basis {
+            Basis::Nothing(fault) => Self {
+                filter: broken(*fault, on_error),
+                finding: None,
+                good: last,
+                on_error,
+                basis,
+            },
+            Basis::Plugin(plugin) => {
+                let plugin = Arc::clone(plugin);
+                Self::attached(known, &plugin, (ingress, item), last)
+            }
+        };
+        (slot, true)
+    }
+
+    /// The plugin with its configuration here; where it does not accept that, with the last good one.
+    fn attached(
+        known: &Known,
+        plugin: &Arc<Plugin>,
+        (ingress, item): (&IngressName, &FilterRef),
+        last: Option<Good>,
+    ) -> Self {
+        let on_error = known.on_error;
+        let slot = |finding, good: Option<Good>| Self {
+            filter: good.as_ref().map_or_else(
+                || broken(Fault::Config, on_error),
+                |good| Arc::clone(&good.filter),
+            ),
+            finding,
+            basis: Basis::Plugin(Arc::clone(plugin)),
+            on_error,
+            good,
+        };
+        let attach = |config: &str| {
+            let scope = format!("{ingress}/{}", item.alias);
+            let attachment = plugin.attach(&ingress.namespace, &scope, config.to_owned())?;
+            let filter: Arc<dyn Filter> =
+                Arc::new(Attached::new(attachment, &item.alias, on_error));
+            Ok::<_, Failure>(Good {
+                plugin: Arc::clone(plugin),
+                config: config.to_owned(),
+                filter,
+            })
+        };
+        // A configuration that cannot be read is a problem of the translation already.
+        let failure = match &item.config {
+            Some(config) => match attach(config) {
+                Ok(good) => return slot(None, Some(good)),
+                Err(failure) => Some(failure),
+            },
+            None => None,
+        };
+        let kept = last.and_then(|last| match attach(&last.config) {
+            Ok(good) => Some(good),
+            // The new code does not take it either: then the old code, if it may not more than the new.
+            Err(_) => Some(last).filter(|last| known.differs_in_code_only(&last.plugin)),
+        });
+        let tail = match (&kept, on_error) {
+            (Some(_), _) => "the last good one goes on serving",
+            (None, OnError::Closed) => "the route answers 503",
+            (None, OnError::Open) => "the route is served without it",
+        };
+        let finding = failure.map(|failure| Finding {
+            kind: Kind::Ingress,
+            namespace: ingress.namespace.clone(),
+            name: ingress.name.clone(),
+            field: item.field.clone(),
+            message: format!("the filter {} does not work so: {failure} ({tail})", item.alias),
+            hint: format!("write what {} understands", plugin.name()),
+        });
+        slot(finding, kept)
+    }
+}
+
+impl Basis {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Plugin(one), Self::Plugin(other)) => Arc::ptr_eq(one, other),
+            (Self::Nothing(one), Self::Nothing(other)) => one == other,
+            (Self::Plugin(_), Self::Nothing(_)) | (Self::Nothing(_), Self::Plugin(_)) => false,
+        }
+    }
+}
+
+fn broken(fault: Fault, on_error: OnError) -> Arc<dyn Filter> {
+    Arc::new(Broken { fault, on_error })
+}
