@@ -42,6 +42,9 @@ pub async fn portcullis(arguments: &[&str]) -> Outcome {
 pub(crate) fn command_with_files(limit: u32) -> Command {
     let program = command();
     let mut shell = Command::new("sh");
+    for (name, value) in program.get_envs() {
+        shell.env(name, value.unwrap_or_default());
+    }
     shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]);
     shell.arg(program.get_program());
     shell
@@ -50,7 +53,13 @@ pub(crate) fn command_with_files(limit: u32) -> Command {
 /// The program, not yet started.
 pub(crate) fn command() -> Command {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    Command::new(BINARY.get_or_init(find))
+    let program = BINARY.get_or_init(find);
+    let mut command = Command::new(program);
+    // Compiled once for all tests, and for the next run of them.
+    if let Some(folder) = program.parent() {
+        command.env("PORTCULLIS_PLUGIN_CACHE", folder.join("plugin-cache"));
+    }
+    command
 }
 
 /// The program that `PORTCULLIS_BIN` names, else the one built as these tests were.

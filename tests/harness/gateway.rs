@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    Answer, Connection, Frames, Handshake, Http2, Object, Request, TlsOptions, Upstream, binary,
-    endpoint, get, service, slice, until,
+    Answer, Connection, Frames, Handshake, Http2, Object, PluginBuilder, Request, TlsOptions,
+    Upstream, binary, endpoint, get, service, slice, until,
 };
 use process::Process;
 
 /// A gateway in the making: its manifests and flags.
 #[derive(Default)]
 pub struct GatewayBuilder {
-    files: Vec<(String, String)>,
+    files: Vec<(String, Vec<u8>)>,
     flags: Vec<String>,
     open_files: Option<u32>,
 }
@@ -50,6 +50,15 @@ impl GatewayBuilder {
     pub fn file(mut self, name: &str, text: &str) -> Self {
         self.files.push((name.into(), text.into()));
         self
+    }
+
+    /// Adds a Plugin with this code, in a file beside it.
+    pub fn plugin(self, plugin: PluginBuilder) -> Self {
+        let mut this = self.manifest(plugin.object);
+        if let Some((name, code)) = plugin.file {
+            this.files.push((name, code));
+        }
+        this
     }
 
     /// Adds a flag with its value.
@@ -240,6 +249,14 @@ impl Gateway {
         self.write(&object.file(), &object.0.to_string());
     }
 
+    /// Adds or changes a Plugin, its code first.
+    pub fn apply_plugin(&self, plugin: PluginBuilder) {
+        if let Some((name, code)) = plugin.file {
+            self.write_bytes(&name, &code);
+        }
+        self.apply(plugin.object);
+    }
+
     /// Deletes an object.
     pub fn delete(&self, object: impl Into<Object>) {
         self.remove(&object.into().file());
@@ -252,7 +269,28 @@ impl Gateway {
 
     /// Writes a file whole: nobody sees a half of it.
     pub fn write(&self, name: &str, text: &str) {
-        write(&self.folder.path().join(name), text);
+        self.write_bytes(name, text.as_bytes());
+    }
+
+    /// The same with any bytes.
+    pub fn write_bytes(&self, name: &str, bytes: &[u8]) {
+        write(&self.folder.path().join(name), bytes);
+    }
+
+    /// The plugins that it tells of.
+    pub async fn plugins(&self) -> Vec<Value> {
+        let answer = self.admin_get("/api/v1/plugins").await.json();
+        answer["plugins"]
+            .as_array()
+            .cloned()
+            .expect("a list of plugins")
+    }
+
+    /// The value of a series of its metrics; 0 where there is none.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let text = self.admin_get("/metrics").await.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(series));
+        line.map_or(0.0, |rest| rest.trim().parse().expect("a number"))
     }
 
     /// Removes a file.
@@ -311,7 +349,7 @@ impl Gateway {
     }
 }
 
-fn write(path: &std::path::Path, text: &str) {
+fn write(path: &std::path::Path, content: &[u8]) {
     let name = path
         .file_name()
         .and_then(|name| name.to_str())
@@ -319,7 +357,7 @@ fn write(path: &std::path::Path, text: &str) {
     let parent = path.parent().expect("a folder");
     std::fs::create_dir_all(parent).expect("a folder");
     let hidden = parent.join(format!(".{name}.new"));
-    std::fs::write(&hidden, text).expect("a writable folder");
+    std::fs::write(&hidden, content).expect("a writable folder");
     std::fs::rename(&hidden, path).expect("a writable folder");
 }
 

@@ -28,6 +28,7 @@ mod gateway;
 mod http1;
 mod http2;
 mod manifests;
+mod plugins;
 mod random;
 mod tls;
 mod upstream;
@@ -43,6 +44,7 @@ pub use http2::{Http2, Http2Answer, Tunnel};
 pub use manifests::{
     IngressBuilder, Object, Port, endpoint, ingress, ingress_class, secret, service, slice,
 };
+pub use plugins::{PluginBuilder, plugin};
 pub use random::Random;
 pub use tls::{Handshake, TlsOptions};
 pub use upstream::{Gate, Payload, Reply, Seen, Upstream, UpstreamBuilder, upstream};

@@ -303,3 +303,6 @@ fn missing() -> Arc<dyn Filter> {
 pub(crate) fn same(one: &Arc<dyn Filter>, other: &Arc<dyn Filter>) -> bool {
     std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
 }
+
+#[cfg(test)]
+mod tests;
