@@ -2,6 +2,7 @@
 //! [`Arguments`], all at once.
 
 mod arguments;
+mod author;
 mod limits;
 mod listen;
 mod plugins;
@@ -15,6 +16,9 @@ use clap::{
 };
 
 pub(crate) use arguments::{AccessTarget, Arguments, Redirect};
+pub(crate) use author::{
+    BenchFlags, BuildFlags, InspectFlags, NewFlags, PluginCommand, TestFlags,
+};
 pub(crate) use limits::LimitFlags;
 pub(crate) use listen::ListenFlags;
 pub(crate) use plugins::{PluginFlags, names as plugin_names};
@@ -39,6 +43,9 @@ pub(crate) enum Command {
     Check(CheckFlags),
     /// Say where a request goes, and why nowhere else
     Explain(ExplainFlags),
+    /// Make filters: begin, build, test, look at and measure them
+    #[command(subcommand)]
+    Plugin(PluginCommand),
 }
 
 /// Flags of `run`.
@@ -208,7 +215,7 @@ pub(crate) fn run_flags(arguments: &[OsString]) -> Result<RunFlags, clap::Error>
     let start = ["portcullis", "run"].map(OsString::from);
     match Cli::try_parse_from(start.iter().chain(arguments))?.command {
         Command::Run(flags) => Ok(*flags),
-        Command::Check(_) | Command::Demo(_) | Command::Explain(_) => Err(Cli::command().error(
+        Command::Check(_) | Command::Demo(_) | Command::Explain(_) | Command::Plugin(_) => Err(Cli::command().error(
             clap::error::ErrorKind::InvalidSubcommand,
             "not the flags of run",
         )),

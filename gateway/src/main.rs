@@ -22,6 +22,7 @@ mod check;
 mod client;
 mod demo;
 mod explain;
+mod plugin;
 
 use std::{
     io::{self, Write},
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Demo(flags) => demo::command(flags),
         Command::Check(flags) => check::command(flags),
         Command::Explain(flags) => explain::command(flags),
+        Command::Plugin(command) => plugin::command(command),
     };
     outcome.unwrap_or_else(|error| {
         complain(&format!("error: {}", described(&error)));
