@@ -3,7 +3,7 @@
 //! A wrong value is a problem and counts as absent. Keys under `nginx.ingress.kubernetes.io/` mean
 //! what they mean to ingress-nginx; our own key wins over one of these for the same setting.
 
-mod value;
+pub(crate) mod value;
 
 use std::time::Duration;
 

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 /// `30s`, `500ms`, `1m30s`; more than nothing.
 pub(super) fn duration(text: &str) -> Option<Duration> {
+    fine_duration(text).filter(|time| time.subsec_micros() % 1000 == 0)
+}
+
+/// The same with microseconds: `500us`.
+pub(crate) fn fine_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut sum = Duration::ZERO;
     while !rest.is_empty() {
@@ -14,6 +19,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
         let (unit, next) = after.split_at_checked(end)?;
         let number: u64 = digits.parse().ok()?;
         let part = match unit {
+            "us" => Duration::from_micros(number),
             "ms" => Duration::from_millis(number),
             "s" => Duration::from_secs(number),
             "m" => Duration::from_secs(number.checked_mul(60)?),
@@ -27,7 +33,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A Kubernetes quantity in whole bytes: `8Mi`, `10M`, `1.5Gi`, `0`.
-pub(super) fn quantity(text: &str) -> Option<u64> {
+pub(crate) fn quantity(text: &str) -> Option<u64> {
     let text = text.trim();
     let end = text
         .find(|c: char| !(c.is_ascii_digit() || c == '.'))

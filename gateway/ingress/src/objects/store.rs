@@ -51,7 +51,7 @@ impl<T> Store<T> {
         value
     }
 
-    pub(super) fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = &T> {
+    pub(crate) fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = &T> {
         self.0.get(namespace).into_iter().flat_map(HashMap::values)
     }
 

@@ -2,7 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use route::{Backend, Config, FilterRef, HostDefault, HostError, HostPattern, IngressName, Route, Rule};
+use route::{
+    Backend, Config, FilterRef, HostDefault, HostError, HostPattern, IngressName, Route, Rule,
+};
 
 use crate::{
     annotations::{Redirect, Settings},
