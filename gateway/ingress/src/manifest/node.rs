@@ -176,14 +176,24 @@ impl Lines {
         }
     }
 
+    /// The line of the text within a field, if the text begins on a line of its own.
+    pub(crate) fn find_text(&self, field: &str) -> Option<usize> {
+        let line = self.exactly(Hash::default().text(field).text(TEXT))?;
+        usize::try_from(line).ok()
+    }
+
+    fn exactly(&self, path: Hash) -> Option<u32> {
+        let index = self.fields.partition_point(|(h, _)| *h < path.0);
+        let found = self.fields.get(index).filter(|(h, _)| *h == path.0);
+        found.map(|(_, line)| *line)
+    }
+
     /// The line of a field, or of the nearest part of its path that is there.
     pub(crate) fn find(&self, field: &str) -> Option<usize> {
         let mut rest = field;
         while !rest.is_empty() {
-            let hash = Hash::default().text(rest).0;
-            let index = self.fields.partition_point(|(h, _)| *h < hash);
-            if let Some((_, line)) = self.fields.get(index).filter(|(h, _)| *h == hash) {
-                return usize::try_from(*line).ok();
+            if let Some(line) = self.exactly(Hash::default().text(rest)) {
+                return usize::try_from(line).ok();
             }
             let cut = if rest.ends_with(']') {
                 rest.rfind('[')
@@ -196,6 +206,9 @@ impl Lines {
     }
 }
 
+/// Marks the line of a text that does not begin beside its key. No path ends so.
+const TEXT: &str = "|";
+
 fn collect(node: &Node<'_>, path: Hash, depth: usize, out: &mut Vec<(u32, u32)>) {
     if depth == 0 {
         return;
@@ -203,6 +216,9 @@ fn collect(node: &Node<'_>, path: Hash, depth: usize, out: &mut Vec<(u32, u32)>)
     for entry in node.entries() {
         let own = path.key(&entry.key);
         out.push((own.0, entry.line));
+        if entry.value.line != entry.line && entry.value.text().is_some() {
+            out.push((own.text(TEXT).0, entry.value.line));
+        }
         collect(&entry.value, own, depth - 1, out);
     }
     for (index, item) in node.items().iter().enumerate() {

@@ -1,5 +1,6 @@
 //! Claims about manifest, each a test.
 
+mod inline;
 mod plugin;
 
 use proptest::prelude::*;
