@@ -55,6 +55,11 @@ impl<T> Store<T> {
         self.0.get(namespace).into_iter().flat_map(HashMap::values)
     }
 
+    /// All values, in no order.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.values().flat_map(HashMap::values)
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = (String, String)> {
         self.0
             .iter()
