@@ -2,6 +2,7 @@
 
 pub(crate) mod model;
 mod object;
+mod place;
 pub(crate) mod plugin;
 mod slice;
 mod store;
