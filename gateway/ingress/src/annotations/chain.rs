@@ -61,6 +61,16 @@ pub(super) fn read(ingress: &Ingress, reporter: &mut Reporter<'_>) -> Vec<Item> 
     let mut names = HashSet::new();
     let texts = text.split(',').map(str::trim);
     for text in texts.filter(|text| !text.is_empty()) {
+        if items.len() == MAX_ITEMS {
+            let message = format!("the chain has more than {MAX_ITEMS} filters; requests get 503");
+            reporter.report(Severity::Error, &key, message, "take some out");
+            items.push(Item {
+                alias: "#more".to_owned(),
+                name: None,
+                config: Written::Absent,
+            });
+            break;
+        }
         let (mut alias, mut name) = match parse(text) {
             Some((alias, name)) => (alias, Some(name)),
             None => {
@@ -179,5 +189,7 @@ fn is_word(text: &str) -> bool {
     text.bytes().all(inner) && end(text.bytes().next()) && end(text.bytes().next_back())
 }
 
+/// Far more than any request has time for.
+const MAX_ITEMS: usize = 64;
 const FILTERS: &str = "filters";
 const FILTER: &str = "filter.";

@@ -53,6 +53,12 @@ pub(crate) fn read(text: &str) -> Result<Inline, Failure> {
 }
 
 fn finish(root: Option<&Node<'_>>, doubled: Vec<(String, u32)>) -> Result<Inline, Failure> {
+    // Aliases make much of little.
+    if let Some(node) = root.filter(|node| node.bytes() > MAX_BYTES) {
+        let message = format!("the value expands to more than {MAX_BYTES} bytes");
+        let line = node.line;
+        return Err(Failure { line, message });
+    }
     let map = match root {
         None => Map::new(),
         Some(node) => match (&node.value, node.to_json()) {
@@ -66,6 +72,11 @@ fn finish(root: Option<&Node<'_>>, doubled: Vec<(String, u32)>) -> Result<Inline
             }
         },
     };
+    if let Some(node) = root.filter(|_| map.values().any(|value| !is_shallow(value))) {
+        let message = "the value is nested too deeply".to_owned();
+        let line = node.line;
+        return Err(Failure { line, message });
+    }
     let doubled = doubled
         .into_iter()
         .take(super::MAX_DOUBLED)
@@ -73,3 +84,23 @@ fn finish(root: Option<&Node<'_>>, doubled: Vec<(String, u32)>) -> Result<Inline
         .collect();
     Ok(Inline { map, doubled })
 }
+
+/// Whether a value of a map is nested no deeper than its readers go.
+pub(crate) fn is_shallow(value: &Json) -> bool {
+    fn within(value: &Json, depth: usize) -> bool {
+        let Some(depth) = depth.checked_sub(1) else {
+            return false;
+        };
+        match value {
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => true,
+            Json::Array(items) => items.iter().all(|item| within(item, depth)),
+            Json::Object(map) => map.values().all(|value| within(value, depth)),
+        }
+    }
+    within(value, MAX_NESTED)
+}
+
+/// As much as the annotations of an object may have together.
+const MAX_BYTES: usize = 256 * 1024;
+/// Readers of JSON stop at some depth, those of filters perhaps sooner.
+const MAX_NESTED: usize = 64;

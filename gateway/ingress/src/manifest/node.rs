@@ -119,12 +119,30 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// How many nodes this is.
+    /// How many nodes this is, where a long text is as many as short ones of its length.
     pub(crate) fn count(&self) -> usize {
+        let long = |text: &str| text.len() / 64;
         match &self.value {
-            Value::Null | Value::Bool(..) | Value::Int(_) | Value::Float(..) | Value::Text(_) => 1,
+            Value::Null | Value::Bool(..) | Value::Int(_) | Value::Float(..) => 1,
+            Value::Text(text) => 1 + long(text),
             Value::List(items) => 1 + items.iter().map(Self::count).sum::<usize>(),
-            Value::Map(entries) => 1 + entries.iter().map(|e| e.value.count()).sum::<usize>(),
+            Value::Map(entries) => {
+                let own = entries.iter().map(|e| long(&e.key) + e.value.count());
+                1 + own.sum::<usize>()
+            }
+        }
+    }
+
+    /// How many bytes its JSON has at least.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.value {
+            Value::Null | Value::Bool(..) | Value::Int(_) | Value::Float(..) => 1,
+            Value::Text(text) => 2 + text.len(),
+            Value::List(items) => 2 + items.iter().map(|n| 1 + n.bytes()).sum::<usize>(),
+            Value::Map(entries) => {
+                let own = entries.iter().map(|e| 4 + e.key.len() + e.value.bytes());
+                2 + own.sum::<usize>()
+            }
         }
     }
 

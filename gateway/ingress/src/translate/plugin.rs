@@ -7,7 +7,7 @@ use route::{Backends, Grants, Limits, Plugin, PluginId, Source};
 use crate::{
     annotations::{Name, nearest},
     objects::{Objects, plugin::Plugin as Object},
-    problem::Problem,
+    problem::{Problem, Subject},
 };
 
 use super::{
@@ -111,7 +111,8 @@ impl<'a> Plugins<'a> {
                 )),
                 None => {
                     let written = format!("{of}/{name}");
-                    let usable = self.usable(namespace);
+                    let alike = |s: &Subject| s.namespace == *of || s.name == *name;
+                    let usable = self.usable(namespace, alike);
                     let hint = match nearest(usable.iter().map(String::as_str), &written) {
                         Some(near) => format!("write {near}"),
                         None => "create it, or name another one".to_owned(),
@@ -140,8 +141,9 @@ impl<'a> Plugins<'a> {
         );
         // The Plugins of other namespaces need their namespace before them.
         let elsewhere = || {
-            let named = |full: &String| full.rsplit('/').next() == Some(name);
-            self.usable(namespace).into_iter().find(named)
+            self.usable(namespace, |s| s.name == name)
+                .into_iter()
+                .next()
         };
         let near = nearest(names.iter().copied(), name).map(str::to_owned);
         let hint = match near.or_else(elsewhere) {
@@ -158,11 +160,13 @@ impl<'a> Plugins<'a> {
         (message, hint)
     }
 
-    /// The full names of all Plugin objects that a namespace may use.
-    fn usable(&self, namespace: &str) -> Vec<String> {
+    /// The full names of those of some Plugin objects that a namespace may use.
+    fn usable(&self, namespace: &str, some: impl Fn(&Subject) -> bool) -> Vec<String> {
         let all = self.objects.plugins.values();
         let usable = all.filter(|object| {
-            self.counts(&object.subject.namespace) && self.may_use(namespace, object)
+            some(&object.subject)
+                && self.counts(&object.subject.namespace)
+                && self.may_use(namespace, object)
         });
         let mut names: Vec<String> = usable.map(|object| id(object).to_string()).collect();
         names.sort_unstable();

@@ -58,6 +58,30 @@ fn the_text_of_a_block_has_lines_of_its_own() {
     assert_eq!(line("c", 1), 11);
 }
 
+#[test]
+fn aliases_never_make_much_of_little() {
+    let long = format!(
+        "a: &a \"\\t{}\"\nb: [{}]\n",
+        "x".repeat(2000),
+        vec!["*a"; 1000].join(",")
+    );
+    assert!(
+        failure(&long)
+            .1
+            .contains("expands to more than 262144 bytes")
+    );
+    let longer = long.replace("xx", &"x".repeat(100));
+    assert!(
+        failure(&longer).1.contains("aliases expand to more than"),
+        "{}",
+        failure(&longer).1
+    );
+    let deep = format!("a: {}1{}", "[".repeat(64), "]".repeat(64));
+    assert_eq!(failure(&deep).1, "the value is nested too deeply");
+    let less = format!("a: {}1{}", "[".repeat(63), "]".repeat(63));
+    assert!(read(&less).is_ok());
+}
+
 proptest! {
     #[test]
     fn no_inline_text_is_too_much(text in any::<String>(), like in "(---\n|[a-c&*!|>'\"\\[\\]{}:,#?%~\t\n -]|: |<<: |&a ){0,40}") {

@@ -174,6 +174,23 @@ fn a_url_needs_its_digest() {
 }
 
 #[test]
+fn a_configuration_is_neither_large_nor_deep() {
+    let config = "{a: [1, {b: null}], c: 1.5}";
+    let deep = format!("{{a: {}1{}}}", "[".repeat(64), "]".repeat(64));
+    for (more, text) in [
+        (
+            format!("{{a: {}}}", "x".repeat(70_000)),
+            "the configuration has 70008 bytes",
+        ),
+        (deep, "is nested too deeply"),
+    ] {
+        let contents = contents(&WHOLE.replace(config, &more));
+        assert!(contents.found[0].object.is_none());
+        the(&contents.found[0].problems, text);
+    }
+}
+
+#[test]
 fn unknown_fields_of_a_plugin_are_warnings_with_the_nearest_one() {
     let text = WHOLE
         .replace("rateLimit: true", "ratelimit: true")

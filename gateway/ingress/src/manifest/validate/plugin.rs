@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    manifest::shorten,
+    manifest::{inline::is_shallow, shorten},
     objects::plugin::{ApiGrants, ApiLimits, ApiPlugin, ApiSource, ApiSpec, Scalar, is_inside},
     problem::{Problem, Subject},
 };
@@ -33,6 +33,7 @@ impl Validate for ApiPlugin {
             let hint = "write the 64 hexadecimal digits that sha256sum prints";
             check.refuse("spec.sha256", message, hint);
         }
+        check.config(spec);
         check.grants(&spec.grants);
         check.limits(&spec.limits);
         check.word(
@@ -96,6 +97,25 @@ impl Check<'_> {
             let hint = "write configMap: {name: …, key: …}";
             let message = "the ConfigMap or its key is not named";
             self.refuse("spec.source.configMap", message, hint);
+        }
+    }
+
+    /// Every chain that names the Plugin has a copy.
+    fn config(&mut self, spec: &ApiSpec) {
+        let Some(config) = &spec.config else { return };
+        let size = serde_json::to_string(config).map_or(usize::MAX, |text| text.len());
+        if size > MAX_CONFIG {
+            let message = format!("the configuration has {size} bytes");
+            let hint =
+                format!("keep it within {MAX_CONFIG}: large data belongs into the component");
+            self.refuse("spec.config", message, hint);
+        } else if !config.values().all(is_shallow) {
+            let hint = "write it with fewer levels";
+            self.refuse(
+                "spec.config",
+                "the configuration is nested too deeply",
+                hint,
+            );
         }
     }
 
@@ -191,4 +211,5 @@ fn is_authority(text: &str) -> bool {
 
 const SOURCE: &str = "write source: {file: NAME.wasm}";
 const QUANTITY: &str = "write bytes or a quantity like 64Ki or 8Mi";
+const MAX_CONFIG: usize = 64 << 10;
 const MAX_BODY: usize = 1 << 20;

@@ -226,6 +226,18 @@ fn an_alias_that_stands_twice_is_an_error_and_closes_the_route() {
 }
 
 #[test]
+fn a_chain_that_never_ends_is_one_error_and_closes_the_route() {
+    let many: Vec<_> = (0..1000).map(|n| format!("a{n}=canary")).collect();
+    let (found, problem) = bad(&many.join(","), "");
+    assert_eq!((found.len(), found[64].as_str()), (65, "#more=! {}"));
+    assert!(
+        problem
+            .message
+            .starts_with("the chain has more than 64 filters")
+    );
+}
+
+#[test]
 fn the_routes_of_an_ingress_share_their_chain() {
     let spec = format!("defaultBackend: {}\n", backend("web"))
         + &rule("a.example", "/", "web")
