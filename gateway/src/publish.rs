@@ -48,8 +48,11 @@ impl Publisher {
         gateway: Arc<Gateway>,
         state: Arc<State>,
     ) -> anyhow::Result<Self> {
-        let folder = open(manifests)?;
-        let watch = folder.watch(options.plugin_folder.as_deref())?;
+        let mut folder = open(manifests)?;
+        if let Some(plugins) = &options.plugin_folder {
+            folder.watch_also(plugins);
+        }
+        let watch = folder.watch()?;
         let waker = watch.waker();
         let wake = Arc::new(move || waker.wake());
         Ok(Self {

@@ -3,22 +3,38 @@
 //! A wrong value is a problem and counts as absent. Keys under `nginx.ingress.kubernetes.io/` mean
 //! what they mean to ingress-nginx; our own key wins over one of these for the same setting.
 
-mod value;
+mod affinity;
+mod canary;
+mod chain;
+mod limits;
+mod nginx;
+mod own;
+pub(crate) mod value;
 
 use std::time::Duration;
 
 use route::Protocol;
+use serde_json::{Map, Value};
 
 use crate::{
     manifest::push_key,
     objects::model::Ingress,
-    problem::{Problem, Severity},
+    problem::{Problem, Severity, Subject},
 };
+
+pub(crate) use affinity::{AFFINITY, Affinity, Moves};
+pub(crate) use canary::Canary;
+pub(crate) use chain::{Item, Name, Written, chain_key, config_key};
 
 /// What the annotations of an Ingress ask for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Settings {
-    pub(crate) filters: Vec<String>,
+    /// The chain that is named.
+    pub(crate) chain: Vec<Item>,
+    /// Limits by the keys of ingress-nginx.
+    pub(crate) limits: Option<Derived>,
+    /// Sessions by the keys of ingress-nginx.
+    pub(crate) affinity: Option<Affinity>,
     pub(crate) protocol: Protocol,
     pub(crate) redirect: Redirect,
     pub(crate) hsts: Option<String>,
@@ -40,12 +56,20 @@ pub(crate) enum Redirect {
 }
 
 /// What an Ingress is to others with the same host and path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Role {
     #[default]
     Primary,
     /// An alternative of a primary, in the terms of ingress-nginx.
-    Canary,
+    Canary(Canary),
+}
+
+/// A shipped filter that keys of ingress-nginx ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Derived {
+    /// The key that asks for it.
+    pub(crate) key: &'static str,
+    pub(crate) config: Map<String, Value>,
 }
 
 /// Whether an annotation is worth keeping.
@@ -63,33 +87,28 @@ pub(crate) fn field(key: &str) -> String {
 /// Reads the annotations of an Ingress.
 pub(crate) fn parse(ingress: &Ingress, problems: &mut Vec<Problem>) -> Settings {
     let mut draft = Draft::default();
+    let mut reporter = Reporter {
+        subject: &ingress.subject,
+        problems,
+    };
     for (key, value) in &ingress.annotations {
-        let (family, known, rest) = if let Some(rest) = key.strip_prefix(NGINX) {
-            (Severity::Warning, NGINX_KEYS, rest)
+        let mut report = |severity, message, hint| reporter.report(severity, key, message, hint);
+        let (family, read) = if let Some(rest) = key.strip_prefix(NGINX) {
+            let Some(read) = find(&NGINX_FAMILIES, rest) else {
+                nginx::unknown(report);
+                continue;
+            };
+            (Severity::Warning, read)
         } else if let Some(rest) = key.strip_prefix(OURS) {
-            (Severity::Error, OUR_KEYS, rest)
-        } else {
-            continue;
-        };
-        let mut report = |severity, message: String, hint: String| {
-            problems.push(
-                ingress
-                    .subject
-                    .problem(severity, &field(key), message, hint),
-            );
-        };
-        if family == Severity::Error && rest == "filters" {
-            let items = value
-                .split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty());
-            draft.own.filters = items.map(str::to_owned).collect();
-        }
-        let Some((_, read)) = known.iter().find(|(name, _)| *name == rest) else {
-            match family {
-                Severity::Error => unknown_own(rest, report),
-                Severity::Warning | Severity::Note => unknown_nginx(rest, value, report),
+            if chain::is_key(rest) {
+                continue;
             }
+            let Some(read) = find(&[own::KEYS], rest) else {
+                own::unknown(rest, report);
+                continue;
+            };
+            (Severity::Error, read)
+        } else {
             continue;
         };
         match read(&mut draft, value) {
@@ -105,71 +124,51 @@ pub(crate) fn parse(ingress: &Ingress, problems: &mut Vec<Problem>) -> Settings 
             }
         }
     }
-    draft.role = match ingress.annotation(CANARY) {
-        Some(value) if value::nginx_bool(value) == Some(true) => Role::Canary,
-        Some(_) | None => Role::Primary,
-    };
-    draft.finish()
+    draft.own.chain = chain::read(ingress, &mut reporter);
+    draft.finish(ingress, &mut reporter)
 }
 
-fn unknown_own(key: &str, mut report: impl FnMut(Severity, String, String)) {
-    if key == "filters" || key.starts_with("filter.") {
-        let message = "filters are not there yet; a route with a chain answers 503 plugin-missing";
-        report(
-            Severity::Error,
-            message.to_owned(),
-            "take the annotation out".to_owned(),
-        );
-        return;
-    }
-    let names = OUR_KEYS.iter().map(|(name, _)| *name).chain(["filters"]);
-    let near = names.map(|name| (value::distance(name, key), name)).min();
-    let hint = match near {
-        Some((distance, name)) if distance <= 3 => format!("write {OURS}{name}"),
-        Some(_) | None => {
-            let names: Vec<_> = OUR_KEYS.iter().map(|(name, _)| *name).collect();
-            format!("write one of {} after {OURS}", names.join(", "))
-        }
-    };
-    report(
-        Severity::Error,
-        "the annotation is not known".to_owned(),
-        hint,
-    );
-}
-
-fn unknown_nginx(key: &str, value: &str, mut report: impl FnMut(Severity, String, String)) {
-    let of_filters = |prefix: &&str| key.starts_with(*prefix) && !key.starts_with("limit-rate");
-    if !["canary", "affinity", "session-cookie-", "limit-"]
-        .iter()
-        .any(of_filters)
-    {
-        let message = "the annotation is not known and does nothing".to_owned();
-        report(
-            Severity::Warning,
-            message,
-            "take it out once nothing depends on it".to_owned(),
-        );
-        return;
-    }
-    if key == "canary" && value::nginx_bool(value) != Some(true) {
-        return;
-    }
-    let message = if key == "canary" {
-        "canaries are not supported by this build yet; the rules of this Ingress are left out"
-    } else {
-        "filters are not supported by this build yet; the routes are served without it"
-    };
-    report(
-        Severity::Error,
-        message.to_owned(),
-        "take the annotation out".to_owned(),
-    );
+fn find(families: &[&[Key]], key: &str) -> Option<Read> {
+    let mut keys = families.iter().flat_map(|family| family.iter());
+    keys.find(|(name, _)| *name == key).map(|(_, read)| *read)
 }
 
 /// How many letters must change to make one word of the other.
 pub(crate) fn distance(a: &str, b: &str) -> usize {
     value::distance(a, b)
+}
+
+/// The name that a word was surely meant to be, if one is near.
+pub(crate) fn nearest<'n>(names: impl IntoIterator<Item = &'n str>, word: &str) -> Option<&'n str> {
+    let near = names.into_iter().map(|name| (distance(name, word), name));
+    let limit = 3.min(word.chars().count() / 2);
+    near.filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Where problems of an Ingress's annotations go.
+pub(crate) struct Reporter<'a> {
+    pub(crate) subject: &'a Subject,
+    pub(crate) problems: &'a mut Vec<Problem>,
+}
+
+impl Reporter<'_> {
+    pub(crate) fn report(
+        &mut self,
+        severity: Severity,
+        key: &str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let problem = self.subject.problem(severity, &field(key), message, hint);
+        self.problems.push(problem);
+    }
+
+    /// The same for a key of ingress-nginx, without [`NGINX`].
+    fn warn(&mut self, key: &str, message: impl Into<String>, hint: impl Into<String>) {
+        self.report(Severity::Warning, &format!("{NGINX}{key}"), message, hint);
+    }
 }
 
 /// Settings while they are read.
@@ -183,11 +182,13 @@ struct Draft {
     nginx_force: Option<bool>,
     read: Option<Duration>,
     send: Option<Duration>,
-    role: Role,
+    limits: limits::Draft,
+    affinity: affinity::Draft,
+    canary: canary::Draft,
 }
 
 impl Draft {
-    fn finish(self) -> Settings {
+    fn finish(self, ingress: &Ingress, reporter: &mut Reporter<'_>) -> Settings {
         let Self {
             own,
             own_redirect,
@@ -197,7 +198,9 @@ impl Draft {
             nginx_force,
             read,
             send,
-            role,
+            limits,
+            affinity,
+            canary,
         } = self;
         let nginx_redirect = match (nginx_force, nginx_redirect) {
             (Some(true), _) => Redirect::Always,
@@ -205,7 +208,9 @@ impl Draft {
             (Some(false) | None, Some(true) | None) => Redirect::WithTls,
         };
         Settings {
-            filters: own.filters,
+            chain: own.chain,
+            limits: limits.finish(reporter),
+            affinity: affinity.finish(ingress, reporter),
             protocol: own_protocol.unwrap_or(nginx.protocol),
             redirect: own_redirect.unwrap_or(nginx_redirect),
             hsts: own.hsts,
@@ -214,7 +219,7 @@ impl Draft {
             response_timeout: own.response_timeout.or(read),
             // One timeout covers reads and writes here: it never cuts what neither of the two would.
             idle_timeout: own.idle_timeout.or_else(|| read.max(send)),
-            role,
+            role: canary.finish(ingress, reporter),
         }
     }
 }
@@ -229,110 +234,16 @@ enum Fit {
 /// Reads a value into the draft; the error says what to write.
 type Read = fn(&mut Draft, &str) -> Result<Fit, &'static str>;
 
+/// A key without its prefix, and what reads it.
+type Key = (&'static str, Read);
+
 /// Stores what a parser gave.
 fn set<T>(slot: &mut Option<T>, value: Option<T>, hint: &'static str) -> Result<Fit, &'static str> {
     *slot = Some(value.ok_or(hint)?);
     Ok(Fit::Exact)
 }
 
-/// Our own keys, without [`OURS`].
-const OUR_KEYS: &[(&str, Read)] = &[
-    ("backend-protocol", |draft, value| {
-        draft.own_protocol = Some(match value.trim().to_ascii_uppercase().as_str() {
-            "HTTP" => Protocol::Http,
-            "HTTPS" => Protocol::Https,
-            "GRPC" => Protocol::Grpc,
-            "H2C" => Protocol::H2c,
-            _ => return Err("write HTTP, HTTPS, GRPC or H2C"),
-        });
-        Ok(Fit::Exact)
-    }),
-    ("ssl-redirect", |draft, value| {
-        draft.own_redirect = Some(match value {
-            "true" => Redirect::Always,
-            "false" => Redirect::Never,
-            _ => return Err("write \"true\" or \"false\""),
-        });
-        Ok(Fit::Exact)
-    }),
-    ("hsts", |draft, value| {
-        let hint =
-            "write it as Strict-Transport-Security has it: \"max-age=31536000; includeSubDomains\"";
-        set(&mut draft.own.hsts, value::hsts(value), hint)
-    }),
-    ("max-body", |draft, value| {
-        let hint = "write bytes or a quantity like 8Mi or 10M; 0 is unlimited";
-        set(&mut draft.own.max_body, value::quantity(value), hint)
-    }),
-    ("connect-timeout", |draft, value| {
-        set(
-            &mut draft.own.connect_timeout,
-            value::duration(value),
-            DURATION,
-        )
-    }),
-    ("response-timeout", |draft, value| {
-        set(
-            &mut draft.own.response_timeout,
-            value::duration(value),
-            DURATION,
-        )
-    }),
-    ("idle-timeout", |draft, value| {
-        set(
-            &mut draft.own.idle_timeout,
-            value::duration(value),
-            DURATION,
-        )
-    }),
-];
-
-/// The keys of ingress-nginx, without [`NGINX`].
-const NGINX_KEYS: &[(&str, Read)] = &[
-    ("ssl-redirect", |draft, value| {
-        set(&mut draft.nginx_redirect, value::nginx_bool(value), BOOL)
-    }),
-    ("force-ssl-redirect", |draft, value| {
-        set(&mut draft.nginx_force, value::nginx_bool(value), BOOL)
-    }),
-    ("backend-protocol", |draft, value| {
-        let mut fit = Fit::Exact;
-        draft.nginx.protocol = match value.trim().to_ascii_uppercase().as_str() {
-            "HTTP" => Protocol::Http,
-            "HTTPS" => Protocol::Https,
-            "GRPC" => Protocol::Grpc,
-            "GRPCS" => Protocol::Grpcs,
-            "AUTO_HTTP" => {
-                fit = Fit::Nearly("AUTO_HTTP is taken as HTTP", "write HTTP or HTTPS");
-                Protocol::Http
-            }
-            "FCGI" => {
-                return Err(
-                    "FastCGI is not supported: put a web server before the backend, and write HTTP",
-                );
-            }
-            _ => return Err("write HTTP, HTTPS, GRPC or GRPCS"),
-        };
-        Ok(fit)
-    }),
-    ("proxy-body-size", |draft, value| {
-        let hint = "write bytes or a size like 8m or 1g; 0 is unlimited";
-        set(&mut draft.nginx.max_body, value::nginx_size(value), hint)
-    }),
-    ("proxy-connect-timeout", |draft, value| {
-        set(
-            &mut draft.nginx.connect_timeout,
-            value::nginx_seconds(value),
-            SECONDS,
-        )
-    }),
-    ("proxy-read-timeout", |draft, value| {
-        set(&mut draft.read, value::nginx_seconds(value), SECONDS)
-    }),
-    ("proxy-send-timeout", |draft, value| {
-        set(&mut draft.send, value::nginx_seconds(value), SECONDS)
-    }),
-];
+const NGINX_FAMILIES: [&[Key]; 4] = [nginx::KEYS, limits::KEYS, affinity::KEYS, canary::KEYS];
 
 /// The prefix of our own annotations.
 pub(crate) const OURS: &str = "portcullis.dev/";
@@ -342,8 +253,7 @@ pub(crate) const NGINX: &str = "nginx.ingress.kubernetes.io/";
 pub(crate) const LEGACY_CLASS: &str = "kubernetes.io/ingress.class";
 /// Marks an IngressClass as the cluster's default.
 pub(crate) const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
-const CANARY: &str = "nginx.ingress.kubernetes.io/canary";
+/// Makes an Ingress an alternative of another one.
+pub(crate) const CANARY_KEY: &str = "nginx.ingress.kubernetes.io/canary";
 
 const BOOL: &str = "write \"true\" or \"false\"";
-const DURATION: &str = "write a number with its unit: 500ms, 30s, 5m or 1h";
-const SECONDS: &str = "write whole seconds without a unit, as in \"60\"";

@@ -133,3 +133,43 @@ pub(crate) fn secret(name: &str, chain: &str) -> String {
          stringData: {{tls.crt: \"{chain}\", tls.key: key}}\n"
     )
 }
+
+/// An Ingress `name` with annotations (a flow map's inside) and one rule for `a.example`.
+pub(crate) fn annotated(name: &str, annotations: &str, service: &str) -> String {
+    annotate(
+        &ingress(name, &rule("a.example", "/", service)),
+        annotations,
+    )
+}
+
+/// Adds annotations to the Ingress that a text holds.
+pub(crate) fn annotate(ingress: &str, annotations: &str) -> String {
+    ingress.replacen(
+        "metadata: {",
+        &format!("metadata: {{annotations: {{{annotations}}}, "),
+        1,
+    )
+}
+
+/// A Plugin whose code is `x.wasm`; `spec` is more of it, in flow style.
+pub(crate) fn plugin(name: &str, spec: &str) -> String {
+    let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
+    format!(
+        "---\napiVersion: portcullis.dev/v1alpha1\nkind: Plugin\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         spec: {{source: {{file: x.wasm}}, {spec}}}\n"
+    )
+}
+
+/// A chain as `alias=plugin config`, an item a line; `!` is a plugin or configuration that is not there.
+pub(crate) fn chain(route: &route::Route) -> Vec<String> {
+    let none = || "!".to_owned();
+    let one = |filter: &route::FilterRef| {
+        let plugin = filter
+            .plugin
+            .as_ref()
+            .map_or_else(none, ToString::to_string);
+        let config = filter.config.clone().unwrap_or_else(none);
+        format!("{}={plugin} {config}", filter.alias)
+    };
+    route.filters.iter().map(one).collect()
+}

@@ -25,12 +25,14 @@ use crate::{
 use load::{Loaded, load};
 use scan::{Scan, Seen, Stamp};
 
-pub use watch::Watch;
+pub use watch::{Waker, Watch};
 
 /// Folders and files of manifests.
 #[derive(Debug)]
 pub struct Folder {
     paths: Vec<PathBuf>,
+    /// Folders that are watched and not read.
+    beside: Vec<PathBuf>,
     files: BTreeMap<Arc<OsStr>, File>,
     /// The files that hold each object, in path order; the first counts.
     owners: HashMap<Key, Vec<Arc<OsStr>>>,
@@ -84,15 +86,24 @@ impl Folder {
         let (files, owners, shared) = (BTreeMap::new(), HashMap::new(), BTreeSet::new());
         Ok(Self {
             paths,
+            beside: Vec::new(),
             files,
             owners,
             shared,
         })
     }
 
-    /// Starts to watch for changes; to miss none, start before the first [`Self::read`].
+    /// Makes changes below this folder wake the [`Watch`], too: that of the operator's plugins. No
+    /// manifests are read from it, and it need not be there yet.
+    pub fn watch_also(&mut self, folder: &Path) {
+        self.beside.push(folder.to_owned());
+    }
+
+    /// Starts to watch for changes; to miss none, start before the first [`Self::read`]. Every file of
+    /// the folders counts, not manifests alone: code of plugins may lie among them.
     pub fn watch(&self) -> Result<Watch, SourceError> {
-        Watch::start(&self.paths)
+        let all = self.paths.iter().chain(&self.beside);
+        Watch::start(&all.cloned().collect::<Vec<_>>())
     }
 
     /// Reads what changed since the last time into `objects`, always the same ones; gives the problems

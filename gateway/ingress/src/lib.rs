@@ -19,10 +19,10 @@ mod translate;
 
 mod problem;
 
-pub use folder::{Folder, SourceError, Watch};
+pub use folder::{Folder, SourceError, Waker, Watch};
 pub use objects::{CertificateFacts, Inspect, Kind, Object, Objects};
 pub use problem::{Problem, Severity};
-pub use translate::{Mode, Options, translate};
+pub use translate::{Ceilings, Mode, Options, translate};
 
 #[cfg(test)]
 mod fixture;

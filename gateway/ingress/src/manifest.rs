@@ -2,6 +2,7 @@
 
 mod decode;
 mod document;
+pub(crate) mod inline;
 mod json;
 mod legacy;
 mod node;

@@ -2,6 +2,8 @@
 
 pub(crate) mod model;
 mod object;
+mod place;
+pub(crate) mod plugin;
 mod slice;
 mod store;
 
@@ -16,6 +18,7 @@ use route::Certificate;
 use crate::problem::Subject;
 use model::{Class, Ingress, Secret, Service, Slice};
 use object::Stored;
+use plugin::Plugin;
 use store::Store;
 
 pub(crate) use object::Build;
@@ -48,6 +51,7 @@ pub struct Objects {
     /// The Service that each EndpointSlice belongs to.
     slice_service: Store<String>,
     endpoints: Store<Arc<Vec<Slice>>>,
+    pub(crate) plugins: Store<Arc<Plugin>>,
     secrets: Store<SecretState>,
     /// Deleted Secrets that are kept, as an Ingress names them.
     deleted: BTreeSet<(String, String)>,
@@ -106,6 +110,7 @@ impl Objects {
             slices: Store::default(),
             slice_service: Store::default(),
             endpoints: Store::default(),
+            plugins: Store::default(),
             secrets: Store::default(),
             deleted: BTreeSet::new(),
             pinned: None,
@@ -139,6 +144,7 @@ impl Objects {
                 self.slices.entry(&namespace, service).insert(name, slice);
             }
             Stored::Endpoints(_, subsets) => self.endpoints.insert(&namespace, name, subsets),
+            Stored::Plugin(plugin) => self.plugins.insert(&namespace, name, plugin),
             Stored::Secret(secret) => self.apply_secret(secret),
         }
     }
@@ -163,6 +169,7 @@ impl Objects {
                 }
             }
             Kind::Endpoints => drop(self.endpoints.remove(namespace, name)),
+            Kind::Plugin => drop(self.plugins.remove(namespace, name)),
             Kind::Secret => {
                 if let Some(state) = self.secrets.find_mut(namespace, name) {
                     state.current = None;
@@ -197,6 +204,7 @@ impl Objects {
             Kind::Service => self.services.names().collect(),
             Kind::EndpointSlice => self.slice_service.names().collect(),
             Kind::Endpoints => self.endpoints.names().collect(),
+            Kind::Plugin => self.plugins.names().collect(),
             Kind::Secret => self.secrets.names().collect(),
         }
     }

@@ -153,6 +153,27 @@ impl Subject {
         }
     }
 
+    /// A problem at a line of a field's text, from 1.
+    pub(crate) fn problem_within(
+        &self,
+        (field, line): (&str, u32),
+        severity: Severity,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Problem {
+        let mut problem = self.problem(severity, field, message, hint);
+        // Where the text does not stand on lines of its own, the field's line is all that is known.
+        if let Some(first) = self
+            .source
+            .as_deref()
+            .and_then(|s| s.lines.find_text(field))
+        {
+            let below = usize::try_from(line.saturating_sub(1)).unwrap_or_default();
+            problem.line = Some(first.saturating_add(below));
+        }
+        problem
+    }
+
     /// The object's place, for a problem of another object.
     pub(crate) fn place(&self, field: &str) -> String {
         match self.source.as_deref() {

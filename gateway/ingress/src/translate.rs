@@ -3,12 +3,20 @@
 //! Ingresses are taken oldest first, so that "the first wins" is "the oldest wins" everywhere.
 
 mod backend;
+mod canary;
+mod ceiling;
 mod certificate;
+mod chain;
 mod class;
 mod endpoint;
 mod host;
+mod parts;
 mod path;
+mod plugin;
+mod reroute;
 mod rule;
+
+use std::path::PathBuf;
 
 use route::Config;
 
@@ -17,6 +25,8 @@ use crate::{
     objects::{Objects, model::Ingress},
     problem::{Problem, Severity},
 };
+
+pub use ceiling::Ceilings;
 
 /// What the translation goes by besides the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +41,16 @@ pub struct Options {
     pub allow_external_name: bool,
     /// The Secret with the certificate for hosts without one, as namespace and name.
     pub default_tls_secret: Option<(String, String)>,
+    /// The names of the filters that ship.
+    pub shipped: Vec<String>,
+    /// The operator's folder of plugin files.
+    pub plugin_folder: Option<PathBuf>,
+    /// The names of the files in it, without `.wasm`: each is a plugin for every namespace.
+    pub plugin_files: Vec<String>,
+    /// The namespaces whose Plugins every namespace may use.
+    pub shared_plugin_namespaces: Vec<String>,
+    /// What no Plugin object gets more than.
+    pub ceilings: Ceilings,
     /// Where the objects come from.
     pub mode: Mode,
     /// The time, in seconds since 1970.
@@ -45,6 +65,11 @@ impl Default for Options {
             watch_namespaces: Vec::new(),
             allow_external_name: false,
             default_tls_secret: None,
+            shipped: SHIPPED.map(str::to_owned).to_vec(),
+            plugin_folder: None,
+            plugin_files: Vec::new(),
+            shared_plugin_namespaces: Vec::new(),
+            ceilings: Ceilings::default(),
             mode: Mode::Manifests,
             now: 0,
         }
@@ -87,23 +112,25 @@ pub fn translate(objects: &Objects, options: &Options) -> (Config, Vec<Problem>)
     let mut problems = Vec::new();
 
     // Which Ingresses are ours, oldest first, and what they ask for. Rules of a canary are alternatives
-    // of its primary, and never rules of their own.
+    // of its primary's, and never rules of their own.
     let ours = class::select(objects, options, &mut problems);
-    let ours: Vec<_> = ours
-        .into_iter()
-        .map(|ingress| Owned {
-            ingress,
-            settings: annotations::parse(ingress, &mut problems),
-        })
-        .filter(|owned| owned.settings.role == Role::Primary)
-        .collect();
+    let owned = ours.into_iter().map(|ingress| Owned {
+        ingress,
+        settings: annotations::parse(ingress, &mut problems),
+    });
+    let (ours, canaries): (Vec<_>, Vec<_>) =
+        owned.partition(|owned| owned.settings.role == Role::Primary);
 
     // Certificates, and with them the hosts that have TLS.
     let tls = certificate::select(objects, options, &ours, &mut problems);
 
-    // Rules, default backends and what they lead to.
-    let backends = backend::Backends::new(objects, options);
-    let mut config = rule::build(&ours, &tls.hosts, backends, &mut problems);
+    // Rules, default backends, their filters and what they lead to.
+    let parts = (
+        backend::Backends::new(objects, options),
+        chain::Chains::new(objects, options, &mut problems),
+        canary::Canaries::new(&canaries, &mut problems),
+    );
+    let mut config = rule::build(&ours, &tls.hosts, parts, &mut problems);
     config.certificates = tls.certificates;
     config.default_certificate = tls.default;
 
@@ -111,6 +138,9 @@ pub fn translate(objects: &Objects, options: &Options) -> (Config, Vec<Problem>)
     problems.dedup();
     (config, problems)
 }
+
+/// The filters that ship.
+const SHIPPED: [&str; 3] = [plugin::RATE_LIMIT, plugin::CANARY, plugin::STICKY_SESSION];
 
 #[cfg(test)]
 mod tests;

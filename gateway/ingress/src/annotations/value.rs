@@ -1,9 +1,14 @@
 //! Parsers of annotation values.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 /// `30s`, `500ms`, `1m30s`; more than nothing.
 pub(super) fn duration(text: &str) -> Option<Duration> {
+    fine_duration(text).filter(|time| time.subsec_micros() % 1000 == 0)
+}
+
+/// The same with microseconds: `500us`.
+pub(crate) fn fine_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut sum = Duration::ZERO;
     while !rest.is_empty() {
@@ -14,6 +19,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
         let (unit, next) = after.split_at_checked(end)?;
         let number: u64 = digits.parse().ok()?;
         let part = match unit {
+            "us" => Duration::from_micros(number),
             "ms" => Duration::from_millis(number),
             "s" => Duration::from_secs(number),
             "m" => Duration::from_secs(number.checked_mul(60)?),
@@ -27,7 +33,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// A Kubernetes quantity in whole bytes: `8Mi`, `10M`, `1.5Gi`, `0`.
-pub(super) fn quantity(text: &str) -> Option<u64> {
+pub(crate) fn quantity(text: &str) -> Option<u64> {
     let text = text.trim();
     let end = text
         .find(|c: char| !(c.is_ascii_digit() || c == '.'))
@@ -118,6 +124,46 @@ pub(super) fn nginx_seconds(text: &str) -> Option<Duration> {
     let text = text.trim();
     let seconds = Duration::from_secs(text.parse::<u64>().ok().filter(|_| is_digits(text))?);
     (seconds > Duration::ZERO && seconds <= LONGEST).then_some(seconds)
+}
+
+/// A whole number that is not negative.
+pub(super) fn nginx_number(text: &str) -> Option<u32> {
+    let text = text.trim();
+    text.parse().ok().filter(|_| is_digits(text))
+}
+
+/// Addresses and networks with commas between them, at least one.
+pub(super) fn networks(text: &str) -> Option<Vec<String>> {
+    let parts = text.split(',').map(str::trim).filter(|p| !p.is_empty());
+    let network = |part: &str| {
+        let (address, length) = match part.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (part, None),
+        };
+        let longest = match address.parse().ok()? {
+            IpAddr::V4(_) => 32,
+            IpAddr::V6(_) => 128,
+        };
+        let fits = length.is_none_or(|length| {
+            is_digits(length) && length.parse::<u8>().is_ok_and(|n| n <= longest)
+        });
+        fits.then(|| part.to_owned())
+    };
+    let networks: Vec<String> = parts.map(network).collect::<Option<_>>()?;
+    Some(networks).filter(|networks| !networks.is_empty())
+}
+
+/// A name of RFC 9110, as headers and cookies have.
+pub(super) fn token(text: &str) -> Option<String> {
+    let text = text.trim();
+    is_token(text).then(|| text.to_owned())
+}
+
+/// What may stand as the value of a cookie's attribute.
+pub(super) fn cookie_part(text: &str) -> Option<String> {
+    let text = text.trim();
+    let fits = |b: u8| matches!(b, 0x20..=0x7e) && b != b';';
+    (!text.is_empty() && text.bytes().all(fits)).then(|| text.to_owned())
 }
 
 /// How many letters must change to make one word of the other (Levenshtein).

@@ -9,7 +9,6 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError, mpsc},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -21,13 +20,31 @@ use super::{SourceError, scan};
 #[derive(Debug)]
 pub struct Watch {
     paths: Vec<PathBuf>,
+    sender: mpsc::Sender<Message>,
     state: Mutex<State>,
+}
+
+/// Has a [`Watch`] tell of a change that no file shows.
+#[derive(Clone, Debug)]
+pub struct Waker(mpsc::Sender<Message>);
+
+/// What may end the wait.
+#[derive(Debug)]
+enum Message {
+    Event(notify::Result<Event>),
+    Wake,
 }
 
 #[derive(Debug)]
 struct State {
+    watched: Watched,
+    events: mpsc::Receiver<Message>,
+}
+
+/// What is watched, for as long as it is.
+#[derive(Debug)]
+struct Watched {
     _watcher: RecommendedWatcher,
-    events: mpsc::Receiver<notify::Result<Event>>,
     places: Places,
 }
 
@@ -44,40 +61,46 @@ struct Places {
 
 impl Watch {
     pub(super) fn start(paths: &[PathBuf]) -> Result<Self, SourceError> {
+        let (sender, events) = mpsc::channel();
+        let watched = Watched::start(paths, &sender)?;
         Ok(Self {
             paths: paths.to_owned(),
-            state: Mutex::new(State::start(paths)?),
+            sender,
+            state: Mutex::new(State { watched, events }),
         })
+    }
+
+    /// What ends a [`Self::wait`] from elsewhere.
+    pub fn waker(&self) -> Waker {
+        Waker(self.sender.clone())
     }
 
     /// Blocks until something changed, and then until nothing has for 20 ms, but at most 50 ms.
     pub fn wait(&self) {
         let mut state = self.lock();
         let mut structure = loop {
-            match state.events.recv() {
-                Ok(event) => {
-                    if let Some(change) = state.places.judge(&event) {
+            match state.events.recv_timeout(LOOK) {
+                Ok(message) => {
+                    if let Some(change) = state.watched.places.judge(&message) {
                         break change;
                     }
                 }
-                // Without a watcher, look again from time to time.
-                Err(mpsc::RecvError) => {
-                    thread::sleep(Duration::from_secs(1));
-                    break Change::Structure;
-                }
+                // Some file systems tell nothing: look again from time to time.
+                Err(_) => break Change::Structure,
             }
         };
         let end = Instant::now() + LONGEST;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
-            let Ok(event) = state.events.recv_timeout(QUIET.min(left)) else {
+            let Ok(message) = state.events.recv_timeout(QUIET.min(left)) else {
                 break;
             };
-            structure = structure.max(state.places.judge(&event).unwrap_or(Change::Content));
+            let change = state.watched.places.judge(&message);
+            structure = structure.max(change.unwrap_or(Change::Content));
         }
-        if structure == Change::Structure && Places::find(&self.paths) != state.places {
+        if structure == Change::Structure && Places::find(&self.paths) != state.watched.places {
             // The new one watches before the old one ends, and the caller reads after both.
-            if let Ok(new) = State::start(&self.paths) {
-                *state = new;
+            if let Ok(new) = Watched::start(&self.paths, &self.sender) {
+                state.watched = new;
             }
         }
     }
@@ -96,10 +119,19 @@ enum Change {
     Structure,
 }
 
-impl State {
-    fn start(paths: &[PathBuf]) -> Result<Self, SourceError> {
-        let (sender, events) = mpsc::channel();
-        let mut watcher = notify::recommended_watcher(sender)?;
+impl Waker {
+    /// Has the watch tell of a change; one that is gone needs none.
+    pub fn wake(&self) {
+        let _ = self.0.send(Message::Wake);
+    }
+}
+
+impl Watched {
+    fn start(paths: &[PathBuf], sender: &mpsc::Sender<Message>) -> Result<Self, SourceError> {
+        let sender = sender.clone();
+        let mut watcher = notify::recommended_watcher(move |event| {
+            let _ = sender.send(Message::Event(event));
+        })?;
         // Folders that appear while this goes on are found by the second look.
         let mut places = Places::default();
         for _ in 0..8 {
@@ -126,7 +158,6 @@ impl State {
         }
         Ok(Self {
             _watcher: watcher,
-            events,
             places,
         })
     }
@@ -182,9 +213,11 @@ impl Places {
     }
 
     /// Whether an event counts, and how.
-    fn judge(&self, event: &notify::Result<Event>) -> Option<Change> {
-        let Ok(event) = event else {
-            return Some(Change::Structure);
+    fn judge(&self, message: &Message) -> Option<Change> {
+        let event = match message {
+            Message::Wake => return Some(Change::Content),
+            Message::Event(Err(_)) => return Some(Change::Structure),
+            Message::Event(Ok(event)) => event,
         };
         if event.need_rescan() {
             return Some(Change::Structure);
@@ -215,6 +248,8 @@ impl Places {
 
 const QUIET: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_millis(50);
+/// How often to look without being told of anything.
+const LOOK: Duration = Duration::from_secs(60);
 /// As many links in a row as Linux follows.
 const MAX_LINKS: usize = 40;
 

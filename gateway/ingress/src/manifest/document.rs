@@ -10,7 +10,7 @@ use k8s_openapi::api::{
 use serde::de::DeserializeOwned;
 
 use crate::{
-    objects::{Build, Kind, Object},
+    objects::{Build, Kind, Object, plugin::ApiPlugin},
     problem::{Problem, Severity, Source, Subject},
 };
 
@@ -106,6 +106,7 @@ fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
         ("EndpointSlice", "discovery.k8s.io/v1"),
         ("Endpoints", "v1"),
         ("Secret", "v1"),
+        ("Plugin", "portcullis.dev/v1alpha1"),
     ]
     .into_iter()
 }
@@ -120,7 +121,11 @@ fn read_kind(
     let Some((known, served)) = known else { return };
     let group = version.split_once('/').map_or("", |(group, _)| group);
     // The same word in a group of somebody else is another kind.
-    if group.contains('.') && !group.ends_with(".k8s.io") {
+    let ours = match known {
+        "Plugin" => group == "portcullis.dev",
+        _ => group.ends_with(".k8s.io"),
+    };
+    if group.contains('.') && !ours {
         return;
     }
     let retired = match (known, version) {
@@ -144,6 +149,7 @@ fn read_kind(
         "Service" => found::<Service>(file, &node, Kind::Service),
         "EndpointSlice" => found::<EndpointSlice>(file, &node, Kind::EndpointSlice),
         "Endpoints" => found::<Endpoints>(file, &node, Kind::Endpoints),
+        "Plugin" => found::<ApiPlugin>(file, &node, Kind::Plugin),
         _ => found::<Secret>(file, &node, Kind::Secret),
     };
     let mut found = found;
@@ -164,7 +170,15 @@ where
     T: DeserializeOwned + Validate,
     Object: Build<T>,
 {
-    let depth = if kind == Kind::Ingress { usize::MAX } else { 3 };
+    // Problems name the deep fields of these kinds; the others are many, and keep few lines.
+    let depth = match kind {
+        Kind::Ingress | Kind::Plugin => usize::MAX,
+        Kind::IngressClass
+        | Kind::Service
+        | Kind::EndpointSlice
+        | Kind::Endpoints
+        | Kind::Secret => 3,
+    };
     let source = Arc::new(Source {
         file: file.clone(),
         lines: Lines::build(node, depth),
@@ -206,9 +220,7 @@ where
             None
         }
     };
-    if kind == Kind::Ingress {
-        unknown::check(node, &subject, &mut problems);
-    }
+    unknown::check(kind, node, &subject, &mut problems);
     Found {
         key: Key {
             kind,

@@ -119,12 +119,30 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// How many nodes this is.
+    /// How many nodes this is, where a long text is as many as short ones of its length.
     pub(crate) fn count(&self) -> usize {
+        let long = |text: &str| text.len() / 64;
         match &self.value {
-            Value::Null | Value::Bool(..) | Value::Int(_) | Value::Float(..) | Value::Text(_) => 1,
+            Value::Null | Value::Bool(..) | Value::Int(_) | Value::Float(..) => 1,
+            Value::Text(text) => 1 + long(text),
             Value::List(items) => 1 + items.iter().map(Self::count).sum::<usize>(),
-            Value::Map(entries) => 1 + entries.iter().map(|e| e.value.count()).sum::<usize>(),
+            Value::Map(entries) => {
+                let own = entries.iter().map(|e| long(&e.key) + e.value.count());
+                1 + own.sum::<usize>()
+            }
+        }
+    }
+
+    /// How many bytes its JSON has at least.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.value {
+            Value::Null | Value::Bool(..) | Value::Int(_) | Value::Float(..) => 1,
+            Value::Text(text) => 2 + text.len(),
+            Value::List(items) => 2 + items.iter().map(|n| 1 + n.bytes()).sum::<usize>(),
+            Value::Map(entries) => {
+                let own = entries.iter().map(|e| 4 + e.key.len() + e.value.bytes());
+                2 + own.sum::<usize>()
+            }
         }
     }
 
@@ -176,14 +194,24 @@ impl Lines {
         }
     }
 
+    /// The line of the text within a field, if the text begins on a line of its own.
+    pub(crate) fn find_text(&self, field: &str) -> Option<usize> {
+        let line = self.exactly(Hash::default().text(field).text(TEXT))?;
+        usize::try_from(line).ok()
+    }
+
+    fn exactly(&self, path: Hash) -> Option<u32> {
+        let index = self.fields.partition_point(|(h, _)| *h < path.0);
+        let found = self.fields.get(index).filter(|(h, _)| *h == path.0);
+        found.map(|(_, line)| *line)
+    }
+
     /// The line of a field, or of the nearest part of its path that is there.
     pub(crate) fn find(&self, field: &str) -> Option<usize> {
         let mut rest = field;
         while !rest.is_empty() {
-            let hash = Hash::default().text(rest).0;
-            let index = self.fields.partition_point(|(h, _)| *h < hash);
-            if let Some((_, line)) = self.fields.get(index).filter(|(h, _)| *h == hash) {
-                return usize::try_from(*line).ok();
+            if let Some(line) = self.exactly(Hash::default().text(rest)) {
+                return usize::try_from(line).ok();
             }
             let cut = if rest.ends_with(']') {
                 rest.rfind('[')
@@ -196,6 +224,9 @@ impl Lines {
     }
 }
 
+/// Marks the line of a text that does not begin beside its key. No path ends so.
+const TEXT: &str = "|";
+
 fn collect(node: &Node<'_>, path: Hash, depth: usize, out: &mut Vec<(u32, u32)>) {
     if depth == 0 {
         return;
@@ -203,6 +234,9 @@ fn collect(node: &Node<'_>, path: Hash, depth: usize, out: &mut Vec<(u32, u32)>)
     for entry in node.entries() {
         let own = path.key(&entry.key);
         out.push((own.0, entry.line));
+        if entry.value.line != entry.line && entry.value.text().is_some() {
+            out.push((own.text(TEXT).0, entry.value.line));
+        }
         collect(&entry.value, own, depth - 1, out);
     }
     for (index, item) in node.items().iter().enumerate() {

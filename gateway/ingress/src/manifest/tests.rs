@@ -1,5 +1,8 @@
 //! Claims about manifest, each a test.
 
+mod inline;
+mod plugin;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -73,7 +76,8 @@ fn other_kinds_are_passed_over() {
     for kind in [
         "apps/v1, kind: Deployment",
         "v1, kind: Namespace",
-        "portcullis.dev/v1alpha1, kind: Plugin",
+        "example.com/v1, kind: Plugin",
+        "portcullis.dev/v1, kind: Ingress",
         "serving.knative.dev/v1, kind: Service",
     ] {
         let contents = contents(&format!("{{apiVersion: {kind}, metadata: {{name: x}}}}"));

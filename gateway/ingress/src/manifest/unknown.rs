@@ -1,16 +1,28 @@
-//! Fields of an Ingress that the API does not have: it drops them, which is surely not what was meant.
+//! Fields of an Ingress or Plugin that the API does not have: it drops them, which is surely not what
+//! was meant.
 
 use crate::{
     annotations::distance,
+    objects::Kind,
     problem::{Problem, Severity, Subject},
 };
 
 use super::node::{Node, push_key};
 
-/// Warns of the fields of an Ingress that are not known.
-pub(super) fn check(object: &Node<'_>, subject: &Subject, problems: &mut Vec<Problem>) {
+/// Warns of the fields that are not known.
+pub(super) fn check(kind: Kind, object: &Node<'_>, subject: &Subject, problems: &mut Vec<Problem>) {
+    let shape = match kind {
+        Kind::Ingress => INGRESS,
+        Kind::Plugin => PLUGIN,
+        // Those are written by others, and hold much that is not for a gateway.
+        Kind::IngressClass
+        | Kind::Service
+        | Kind::EndpointSlice
+        | Kind::Endpoints
+        | Kind::Secret => return,
+    };
     let mut walk = Walk { subject, problems };
-    walk.check(object, INGRESS, &mut String::new());
+    walk.check(object, shape, &mut String::new());
 }
 
 struct Walk<'a> {
@@ -87,4 +99,39 @@ const BACKEND: Shape = Shape(&[("resource", None), ("service", Some(SERVICE))]);
 const SERVICE: Shape = Shape(&[
     ("name", None),
     ("port", Some(Shape(&[("name", None), ("number", None)]))),
+]);
+
+const PLUGIN: Shape = Shape(&[
+    ("apiVersion", None),
+    ("kind", None),
+    ("metadata", None),
+    ("spec", Some(PLUGIN_SPEC)),
+    ("status", None),
+]);
+const PLUGIN_SPEC: Shape = Shape(&[
+    ("source", Some(SOURCE)),
+    ("sha256", None),
+    ("grants", Some(GRANTS)),
+    (
+        "limits",
+        Some(Shape(&[("memory", None), ("time", None), ("body", None)])),
+    ),
+    ("isolation", None),
+    ("onError", None),
+    ("allowedNamespaces", None),
+    ("config", None),
+]);
+const SOURCE: Shape = Shape(&[
+    ("file", None),
+    ("oci", None),
+    ("url", None),
+    ("configMap", Some(Shape(&[("name", None), ("key", None)]))),
+]);
+const GRANTS: Shape = Shape(&[
+    ("http", None),
+    ("keyValue", Some(Shape(&[("maxBytes", None)]))),
+    ("rateLimit", None),
+    ("metrics", None),
+    ("random", None),
+    ("backends", None),
 ]);

@@ -5,6 +5,7 @@
 mod endpoint;
 mod ingress;
 mod names;
+mod plugin;
 mod service;
 
 use std::collections::BTreeMap;

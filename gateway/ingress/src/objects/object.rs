@@ -9,7 +9,10 @@ use k8s_openapi::api::{
     networking::v1::{Ingress as ApiIngress, IngressClass as ApiClass},
 };
 
-use super::model::{self, Class, Ingress, Secret, Service, Slice};
+use super::{
+    model::{self, Class, Ingress, Secret, Service, Slice},
+    plugin::{ApiPlugin, Plugin},
+};
 
 /// The kinds of objects that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +29,8 @@ pub enum Kind {
     Endpoints,
     /// `v1 Secret`
     Secret,
+    /// `portcullis.dev/v1alpha1 Plugin`
+    Plugin,
 }
 
 impl Kind {
@@ -38,6 +43,7 @@ impl Kind {
             Self::EndpointSlice => "EndpointSlice",
             Self::Endpoints => "Endpoints",
             Self::Secret => "Secret",
+            Self::Plugin => "Plugin",
         }
     }
 }
@@ -54,6 +60,7 @@ pub(crate) enum Stored {
     Slice(Arc<Slice>),
     Endpoints(Subject, Arc<Vec<Slice>>),
     Secret(Arc<Secret>),
+    Plugin(Arc<Plugin>),
 }
 
 impl Object {
@@ -66,6 +73,7 @@ impl Object {
             Stored::Slice(_) => Kind::EndpointSlice,
             Stored::Endpoints(..) => Kind::Endpoints,
             Stored::Secret(_) => Kind::Secret,
+            Stored::Plugin(_) => Kind::Plugin,
         }
     }
 
@@ -77,6 +85,7 @@ impl Object {
             Stored::Slice(slice) => &slice.subject,
             Stored::Endpoints(subject, _) => subject,
             Stored::Secret(secret) => &secret.subject,
+            Stored::Plugin(plugin) => &plugin.subject,
         }
     }
 }
@@ -112,4 +121,5 @@ object_from! {
         Stored::Endpoints(subject, Arc::new(Slice::build_all(object, source)))
     },
     ApiSecret => |object, source| Stored::Secret(Arc::new(Secret::build(object, source))),
+    ApiPlugin => |object, source| Stored::Plugin(Arc::new(Plugin::build(object, source))),
 }

@@ -51,8 +51,13 @@ impl<T> Store<T> {
         value
     }
 
-    pub(super) fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = &T> {
+    pub(crate) fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = &T> {
         self.0.get(namespace).into_iter().flat_map(HashMap::values)
+    }
+
+    /// All values, in no order.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.values().flat_map(HashMap::values)
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = (String, String)> {

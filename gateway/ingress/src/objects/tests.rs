@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::fixture::{apply, inspect, objects, secret, service};
+use crate::{
+    Severity,
+    fixture::{apply, ingress, inspect, objects, plugin, rule, secret, service},
+};
 
 #[test]
 fn a_certificate_is_inspected_once_for_each_change() {
@@ -52,4 +55,70 @@ fn a_reset_leaves_only_what_it_names_and_only_of_its_kind() {
     assert_eq!(all.slices("default", "a").len(), 1);
     all.reset(Kind::EndpointSlice, Vec::new());
     assert_eq!(all.slices("default", "a").len(), 0);
+}
+
+#[test]
+fn a_problem_of_any_object_has_its_place() {
+    let objects = objects(
+        &(ingress("web", &rule("a.example", "/", "web"))
+            + &service("web")
+            + &secret("s", "names: a")
+            + &plugin("team/geo", "config: {a: 1}")
+            + "---\napiVersion: v1\nkind: Endpoints\nmetadata: {name: e}\nsubsets: [{addresses: [{ip: 127.0.0.1}]}]\n\
+               ---\napiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: c}\nspec: {controller: x.y/z}\n"),
+    );
+    let at = |kind, namespace, name, field: &str| {
+        let message = "what".to_owned();
+        let object = (kind, namespace, name);
+        let problem = objects.problem(object, field, Severity::Error, message, "do".to_owned());
+        problem.to_string()
+    };
+    for (object, field, place) in [
+        (
+            (Kind::Ingress, "default", "web"),
+            "spec.rules[0].host",
+            "test.yaml:8: error: Ingress default/web spec.rules[0].host",
+        ),
+        (
+            (Kind::Service, "default", "web"),
+            "",
+            "test.yaml:13: error: Service default/web",
+        ),
+        (
+            (Kind::EndpointSlice, "default", "web-1"),
+            "ports",
+            "test.yaml:22: error: EndpointSlice default/web-1 ports",
+        ),
+        (
+            (Kind::Secret, "default", "s"),
+            "",
+            "test.yaml:25: error: Secret default/s",
+        ),
+        (
+            (Kind::Plugin, "team", "geo"),
+            "spec.config.a",
+            "test.yaml:34: error: Plugin team/geo spec.config.a",
+        ),
+        (
+            (Kind::Endpoints, "default", "e"),
+            "",
+            "test.yaml:36: error: Endpoints default/e",
+        ),
+        (
+            (Kind::IngressClass, "", "c"),
+            "",
+            "test.yaml:41: error: IngressClass c",
+        ),
+        (
+            (Kind::Plugin, "team", "gone"),
+            "spec",
+            "error: Plugin team/gone spec",
+        ),
+    ] {
+        let (kind, namespace, name) = object;
+        assert_eq!(
+            at(kind, namespace, name, field),
+            format!("{place}: what; do")
+        );
+    }
 }

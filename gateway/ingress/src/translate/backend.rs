@@ -23,7 +23,7 @@ use super::{
 
 /// Finds backends, and gathers the clusters that they lead to.
 pub(super) struct Backends<'a> {
-    objects: &'a Objects,
+    pub(super) objects: &'a Objects,
     options: &'a Options,
     clusters: Vec<(ClusterId, Cluster)>,
     /// Those that are there already, by the Service's place in memory: quicker than by name.
@@ -119,6 +119,22 @@ impl<'a> Backends<'a> {
                 }
             }
         }
+    }
+
+    /// Follows the name of a Service's port that no rule names, and says nothing of it.
+    pub(super) fn find_quietly(&mut self, namespace: &str, name: &str, port: &PortRef) -> Target {
+        let subject = Subject {
+            kind: "Ingress",
+            namespace: namespace.to_owned(),
+            name: String::new(),
+            source: None,
+        };
+        let mut place = Place {
+            subject: &subject,
+            spot: Spot::Default,
+            problems: &mut Vec::new(),
+        };
+        self.service(name, port, &mut place)
     }
 
     fn service(&mut self, name: &str, port: &PortRef, place: &mut Place<'_>) -> Target {

@@ -16,7 +16,7 @@ use crate::{
     problem::{Problem, Severity, Subject},
 };
 
-use super::{Options, Owned, rule::wrong_host};
+use super::{Options, Owned, host::wrong_host};
 
 /// What the `tls` sections lead to.
 pub(super) struct Selection {

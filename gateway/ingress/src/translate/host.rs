@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use route::{HostPattern, PathPattern, Rule};
+use route::{HostError, HostPattern, PathPattern, Rule};
 
 use crate::{
     objects::model::Ingress,
-    problem::{Problem, Severity},
+    problem::{Problem, Severity, Subject},
 };
 
 use super::backend::Spot;
@@ -41,6 +41,10 @@ pub(super) struct Origin<'a> {
 impl<'a> Hosts<'a> {
     pub(super) fn find_mut(&mut self, number: usize) -> Option<&mut Host<'a>> {
         self.hosts.get_mut(number)
+    }
+
+    pub(super) fn know(&self, host: &HostPattern) -> bool {
+        self.numbers.contains_key(host)
     }
 
     pub(super) fn into_hosts(self) -> impl Iterator<Item = Host<'a>> {
@@ -178,4 +182,13 @@ fn report_conflict(
             .subject
             .problem(Severity::Note, &winner_field, message, hint),
     );
+}
+
+/// A host that is none.
+pub(super) fn wrong_host(subject: &Subject, field: &str, host: &str, error: HostError) -> Problem {
+    // The error says what is wrong and what to write.
+    let error = error.to_string();
+    let (what, hint) = error.split_once("; ").unwrap_or((&error, ""));
+    let message = format!("the host \"{}\" {what}", crate::manifest::shorten(host));
+    subject.problem(Severity::Error, field, message, hint)
 }

@@ -2,20 +2,21 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use route::{
-    Backend, Config, FilterRef, HostDefault, HostError, HostPattern, IngressName, Route, Rule,
-};
+use route::{Backend, Config, FilterRef, HostDefault, HostPattern, Rule};
 
 use crate::{
-    annotations::{Redirect, Settings},
+    annotations::Redirect,
     objects::model::{Ingress, Path},
-    problem::{Problem, Severity, Subject},
+    problem::{Problem, Severity},
 };
 
 use super::{
     Owned,
     backend::{Backends, Place, Spot},
-    host::{Hosts, Origin, report_conflicts},
+    canary::{At, Canaries},
+    chain::{Chain, Chains, Maker},
+    host::{Hosts, Origin, report_conflicts, wrong_host},
+    parts::{Parts, redirects, route},
     path::{looks_like_a_pattern, pattern},
 };
 
@@ -23,13 +24,15 @@ use super::{
 pub(super) fn build(
     ours: &[Owned<'_>],
     tls: &HashSet<HostPattern>,
-    backends: Backends<'_>,
+    (backends, chains, canaries): (Backends<'_>, Chains<'_>, Canaries<'_>),
     problems: &mut Vec<Problem>,
 ) -> Config {
     let mut builder = Builder {
         config: Config::default(),
         tls,
         backends,
+        chains,
+        canaries,
         problems,
         hosts: Hosts::default(),
         origins: Vec::new(),
@@ -45,10 +48,12 @@ pub(super) fn build(
     builder.finish()
 }
 
-struct Builder<'a, 'p> {
+struct Builder<'a: 'p, 'p> {
     config: Config,
     tls: &'p HashSet<HostPattern>,
     backends: Backends<'a>,
+    chains: Chains<'a>,
+    canaries: Canaries<'p>,
     problems: &'p mut Vec<Problem>,
     hosts: Hosts<'a>,
     /// Where each rule comes from.
@@ -56,11 +61,19 @@ struct Builder<'a, 'p> {
     catch_all: Option<&'a Ingress>,
 }
 
-impl<'a> Builder<'a, '_> {
+/// An Ingress whose routes are built, with its chain.
+struct Serving<'s, 'a> {
+    owned: &'s Owned<'a>,
+    chain: Chain,
+}
+
+impl<'a: 'p, 'p> Builder<'a, 'p> {
     fn finish(self) -> Config {
         let Self {
             mut config,
-            backends,
+            mut backends,
+            chains,
+            canaries,
             hosts,
             origins,
             problems,
@@ -68,6 +81,8 @@ impl<'a> Builder<'a, '_> {
         } = self;
         report_conflicts(&config.rules, &origins, problems);
         // A host with rules is known although none of them has a path: its misses are its own.
+        let left = canaries.finish((&config.rules, &origins), problems);
+        let left: Vec<_> = left.filter(|left| !hosts.know(&left.host)).collect();
         let bare = hosts
             .into_hosts()
             .filter(|host| host.paths == 0 && host.default.is_none());
@@ -76,6 +91,10 @@ impl<'a> Builder<'a, '_> {
             route: None,
         });
         config.defaults.extend(known);
+        config.defaults.extend(left);
+        let (plugins, reroutes) = chains.into_parts();
+        config.plugins = plugins;
+        config.reroutes = reroutes.finish(&mut backends);
         config.clusters = backends.into_clusters();
         config
     }
@@ -93,6 +112,7 @@ impl<'a> Builder<'a, '_> {
             );
             return;
         };
+        let mut serving = self.serve(owned);
         if let Some(winner) = self.catch_all {
             let message = format!(
                 "requests that no host takes go to {}, which is older; this default backend gets none",
@@ -118,13 +138,54 @@ impl<'a> Builder<'a, '_> {
             problems: self.problems,
         };
         let backend = self.backends.find(reference, place);
-        let redirect = settings.redirect == Redirect::Always;
+        let filters = self.filters(&mut serving, || At::CatchAll, &backend);
+        let parts = Parts {
+            path: "/",
+            host: &HostPattern::Any,
+            backend,
+            filters,
+            redirect: settings.redirect == Redirect::Always,
+        };
         self.catch_all = Some(ingress);
-        self.config.catch_all = Some(Arc::new(route(ingress, settings, "/", backend, redirect)));
+        self.config.catch_all = Some(Arc::new(route(ingress, settings, parts)));
+    }
+
+    fn serve<'s>(&mut self, owned: &'s Owned<'a>) -> Serving<'s, 'a> {
+        let maker = Maker {
+            ingress: owned.ingress,
+            backends: &mut self.backends,
+            problems: self.problems,
+        };
+        let chain = self.chains.make(&owned.settings, maker);
+        Serving { owned, chain }
+    }
+
+    /// The chain of a route, with the canary of its place if there is one.
+    fn filters(
+        &mut self,
+        serving: &mut Serving<'_, 'a>,
+        at: impl FnOnce() -> At,
+        primary: &Backend,
+    ) -> Arc<[FilterRef]> {
+        let ingress = serving.owned.ingress;
+        if self.canaries.is_empty() {
+            return serving.chain.plain();
+        }
+        let Some(alternative) = self.canaries.find(&ingress.subject.namespace, at()) else {
+            return serving.chain.plain();
+        };
+        let maker = Maker {
+            ingress,
+            backends: &mut self.backends,
+            problems: self.problems,
+        };
+        let canary = (alternative, primary);
+        self.chains.with_canary(&mut serving.chain, canary, maker)
     }
 
     fn add(&mut self, owned: &Owned<'a>) {
         let ingress = owned.ingress;
+        let mut serving = self.serve(owned);
         let mut hosts: Vec<usize> = Vec::new();
         for (index, rule) in ingress.rules.iter().enumerate() {
             let host = match HostPattern::parse(&rule.host) {
@@ -139,7 +200,7 @@ impl<'a> Builder<'a, '_> {
             let number = self
                 .hosts
                 .visit((ingress, index), &host, &mut hosts, self.problems);
-            let redirect = self.redirect(&owned.settings, &host);
+            let redirect = redirects(self.tls, &owned.settings, &host);
             for (path_index, path) in rule.paths.iter().enumerate() {
                 let spot = Spot::Path {
                     rule: index,
@@ -150,15 +211,15 @@ impl<'a> Builder<'a, '_> {
                     spot,
                     host: number,
                 };
-                self.add_path(&owned.settings, (&host, redirect), path, origin);
+                self.add_path(&mut serving, (&host, redirect), path, origin);
             }
         }
-        self.add_defaults(owned, &hosts);
+        self.add_defaults(&mut serving, &hosts);
     }
 
     fn add_path(
         &mut self,
-        settings: &Settings,
+        serving: &mut Serving<'_, 'a>,
         (host, redirect): (&HostPattern, bool),
         path: &Path,
         origin: Origin<'a>,
@@ -195,7 +256,16 @@ impl<'a> Builder<'a, '_> {
         } else {
             &path.path
         };
-        let route = Arc::new(route(ingress, settings, written, backend, redirect));
+        let at = || At::Path(host.clone(), pattern.clone());
+        let filters = self.filters(serving, at, &backend);
+        let parts = Parts {
+            path: written,
+            host,
+            backend,
+            filters,
+            redirect,
+        };
+        let route = Arc::new(route(ingress, &serving.owned.settings, parts));
         self.config.rules.push(Rule {
             host: host.clone(),
             path: pattern,
@@ -208,8 +278,8 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// The default backend of an Ingress with rules is that of its hosts, where no older one has it.
-    fn add_defaults(&mut self, owned: &Owned<'a>, hosts: &[usize]) {
-        let Owned { ingress, settings } = owned;
+    fn add_defaults(&mut self, serving: &mut Serving<'_, 'a>, hosts: &[usize]) {
+        let Owned { ingress, settings } = serving.owned;
         let Some(reference) = ingress
             .default_backend
             .as_ref()
@@ -231,8 +301,16 @@ impl<'a> Builder<'a, '_> {
             let host = known.pattern.clone();
             let Some(winner) = known.default else {
                 known.default = Some(ingress);
-                let redirect = self.redirect(settings, &host);
-                let route = Arc::new(route(ingress, settings, "/", backend.clone(), redirect));
+                let redirect = redirects(self.tls, settings, &host);
+                let filters = self.filters(serving, || At::Default(host.clone()), &backend);
+                let parts = Parts {
+                    path: "/",
+                    host: &host,
+                    backend: backend.clone(),
+                    filters,
+                    redirect,
+                };
+                let route = Arc::new(route(ingress, settings, parts));
                 self.config.defaults.push(HostDefault {
                     host,
                     route: Some(route),
@@ -260,78 +338,5 @@ impl<'a> Builder<'a, '_> {
             self.problems
                 .push(winner.subject.problem(Severity::Note, field, message, hint));
         }
-    }
-
-    fn redirect(&self, settings: &Settings, host: &HostPattern) -> bool {
-        match settings.redirect {
-            Redirect::Always => true,
-            Redirect::Never => false,
-            Redirect::WithTls => {
-                self.tls.contains(host)
-                    || match host {
-                        HostPattern::Exact(name) => {
-                            name.split_once('.').is_some_and(|(_, rest)| {
-                                self.tls.contains(&HostPattern::Wildcard(rest.to_owned()))
-                            })
-                        }
-                        HostPattern::Wildcard(_) | HostPattern::Any => false,
-                    }
-            }
-        }
-    }
-}
-
-/// A host that is none.
-pub(super) fn wrong_host(subject: &Subject, field: &str, host: &str, error: HostError) -> Problem {
-    // The error says what is wrong and what to write.
-    let error = error.to_string();
-    let (what, hint) = error.split_once("; ").unwrap_or((&error, ""));
-    let message = format!("the host \"{}\" {what}", crate::manifest::shorten(host));
-    subject.problem(Severity::Error, field, message, hint)
-}
-
-fn route(
-    ingress: &Ingress,
-    settings: &Settings,
-    path: &str,
-    backend: Backend,
-    ssl_redirect: bool,
-) -> Route {
-    let Settings {
-        filters,
-        protocol,
-        redirect: _,
-        hsts,
-        max_body,
-        connect_timeout,
-        response_timeout,
-        idle_timeout,
-        role: _,
-    } = settings;
-    Route {
-        ingress: IngressName {
-            namespace: ingress.subject.namespace.clone(),
-            name: ingress.subject.name.clone(),
-        },
-        rule_path: path.to_owned(),
-        rule_host: String::new(),
-        backend,
-        filters: filters
-            .iter()
-            .map(|item| FilterRef {
-                alias: item.clone(),
-                plugin: None,
-                config: None,
-                field: String::new(),
-                origin: String::new(),
-            })
-            .collect(),
-        protocol: *protocol,
-        ssl_redirect,
-        hsts: hsts.clone(),
-        max_body: *max_body,
-        connect_timeout: *connect_timeout,
-        response_timeout: *response_timeout,
-        idle_timeout: *idle_timeout,
     }
 }

@@ -2,9 +2,14 @@
 
 mod annotation;
 mod backend;
+mod canary;
 mod certificate;
+mod chain;
 mod class;
 mod host;
+mod nginx;
+mod plugin;
+mod totality;
 
 use proptest::prelude::*;
 use route::{Config, HostPattern, PathPattern, Target};

@@ -1,5 +1,8 @@
 //! Chains of filters written in Rust: who is called when, and what becomes of failures.
-#![expect(clippy::wildcard_enum_match_arm, reason = "a script does one thing, and else passes")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a script does one thing, and else passes"
+)]
 
 use std::{
     collections::VecDeque,

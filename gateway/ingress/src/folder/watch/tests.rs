@@ -1,8 +1,10 @@
 //! Claims about folder watch, each a test.
 
-use std::{fs, os::unix::fs::symlink, sync::Arc};
+use std::{fs, os::unix::fs::symlink};
 
 use tempfile::TempDir;
+
+use std::thread;
 
 use super::*;
 
@@ -15,7 +17,11 @@ struct Setup {
 fn start(prepare: impl FnOnce(&Path)) -> Setup {
     let dir = TempDir::new().unwrap();
     prepare(dir.path());
-    let watch = Arc::new(Watch::start(&[dir.path().join("manifests")]).unwrap());
+    let watch = Watch::start(&[dir.path().join("manifests")]).unwrap();
+    wait_on(watch, dir)
+}
+
+fn wait_on(watch: Watch, dir: TempDir) -> Setup {
     let (sender, changes) = mpsc::channel();
     thread::spawn(move || {
         loop {
@@ -30,7 +36,7 @@ fn start(prepare: impl FnOnce(&Path)) -> Setup {
 
 fn plain(path: &Path) {
     fs::create_dir_all(path.join("manifests/sub")).unwrap();
-    fs::write(path.join("manifests/a.yaml"), "a").unwrap();
+    fs::write(path.join("manifests/a.yaml"), "# a").unwrap();
 }
 
 impl Setup {
@@ -87,6 +93,57 @@ fn reading_is_no_change() {
     fs::read(setup.path("manifests/a.yaml")).unwrap();
     fs::write(setup.path("beside"), "x").unwrap();
     setup.quiet();
+}
+
+#[test]
+fn the_code_of_plugins_among_manifests_is_seen() {
+    let setup = start(plain);
+    for name in ["manifests/geo.wasm", "manifests/sub/geo.wasm"] {
+        fs::write(setup.path(name), "1").unwrap();
+        setup.changed();
+        // As compilers write.
+        fs::write(setup.path("manifests/.new"), "2").unwrap();
+        fs::rename(setup.path("manifests/.new"), setup.path(name)).unwrap();
+        setup.changed();
+        fs::remove_file(setup.path(name)).unwrap();
+        setup.changed();
+    }
+    fs::create_dir(setup.path("manifests/filters")).unwrap();
+    setup.changed();
+    fs::write(setup.path("manifests/filters/geo.wasm"), "1").unwrap();
+    setup.changed();
+}
+
+#[test]
+fn code_behind_a_link_is_seen() {
+    let setup = start(|path| {
+        plain(path);
+        fs::create_dir(path.join("target")).unwrap();
+        fs::write(path.join("target/geo.wasm"), "1").unwrap();
+        symlink("../target/geo.wasm", path.join("manifests/geo.wasm")).unwrap();
+    });
+    fs::write(setup.path("target/geo.wasm"), "2").unwrap();
+    setup.changed();
+}
+
+#[test]
+fn another_folder_may_be_watched_too() {
+    let dir = TempDir::new().unwrap();
+    plain(dir.path());
+    let mut folder = crate::Folder::open(vec![dir.path().join("manifests")]).unwrap();
+    folder.watch_also(&dir.path().join("plugins"));
+    let setup = wait_on(folder.watch().unwrap(), dir);
+    fs::create_dir(setup.path("plugins")).unwrap();
+    setup.changed();
+    fs::write(setup.path("plugins/geo.wasm"), "1").unwrap();
+    setup.changed();
+    // It holds no manifests.
+    fs::write(setup.path("plugins/x.yaml"), "- 1").unwrap();
+    setup.changed();
+    assert_eq!(
+        folder.read(&mut crate::Objects::new(crate::fixture::inspect)),
+        []
+    );
 }
 
 #[test]

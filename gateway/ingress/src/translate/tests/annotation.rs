@@ -182,29 +182,3 @@ fn our_own_key_wins_over_an_nginx_key() {
         (seconds(1), seconds(7))
     );
 }
-
-#[test]
-fn filters_are_not_there_yet() {
-    for annotation in [
-        "portcullis.dev/filters: rate-limit",
-        "portcullis.dev/filter.rate-limit: '{}'",
-    ] {
-        bad(annotation, Severity::Error);
-    }
-    bad(&format!("{NGINX}/limit-rps: '1'"), Severity::Error);
-    let (route, _) = route("portcullis.dev/filters: 'rate-limit, team/geo'");
-    let route = route.unwrap();
-    let names: Vec<_> = route.filters.iter().map(|item| &item.alias).collect();
-    assert_eq!(names, ["rate-limit", "team/geo"]);
-}
-
-#[test]
-fn a_canary_leaves_its_rules_out() {
-    let (route, problems) = route(&format!(
-        "{NGINX}/canary: 'true', {NGINX}/canary-weight: '10'"
-    ));
-    assert!(route.is_none());
-    assert_eq!(problems.len(), 2);
-    the(&problems, "the rules of this Ingress are left out");
-    good(&format!("{NGINX}/canary: 'false'"));
-}
