@@ -45,9 +45,9 @@ impl Breaker {
         !self.touched.load(Ordering::Relaxed) || self.admits_at(Instant::now())
     }
 
-    /// After a failure.
-    pub(crate) fn failed(&self) {
-        self.failed_at(Instant::now());
+    /// After a failure. If that opens it: for how long.
+    pub(crate) fn failed(&self) -> Option<Duration> {
+        self.failed_at(Instant::now())
     }
 
     fn admits_at(&self, now: Instant) -> bool {
@@ -66,7 +66,7 @@ impl Breaker {
         true
     }
 
-    fn failed_at(&self, now: Instant) {
+    fn failed_at(&self, now: Instant) -> Option<Duration> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         self.touched.store(true, Ordering::Relaxed);
         inner
@@ -78,10 +78,13 @@ impl Breaker {
         inner.failures.push_back(now);
         let already = inner.open_until.is_some_and(|until| now < until);
         if inner.failures.len() == FAILURES && !already {
-            inner.open_until = Some(now + inner.pause);
-            inner.pause = (inner.pause * 2).min(LAST_PAUSE);
+            let pause = inner.pause;
+            inner.open_until = Some(now + pause);
+            inner.pause = (pause * 2).min(LAST_PAUSE);
             inner.failures.clear();
+            return Some(pause);
         }
+        None
     }
 }
 

@@ -13,11 +13,13 @@ pub(crate) use cache::Cache;
 pub use world::{Capability, Hook};
 
 use crate::{
-    bindings::exports::portcullis::filter::{plugin, request_hook, response_hook},
     engine::Engine,
+    exports::Exports,
     failure::Failure,
     host::{self, Guest, Phase},
-    instance::{Instance, Terms},
+    instance::{Instance, Place, Terms, here},
+    schema::Schema,
+    statistics::Life,
 };
 
 /// Why bytes are not a component that the gateway can run.
@@ -86,12 +88,18 @@ pub enum LoadError {
         /// What it may have.
         limit: usize,
     },
+    /// What runs calls that take their time could not be started.
+    #[error("the threads for plugins that take their time could not be started: {0}")]
+    Aside(#[source] std::io::Error),
     /// It failed to say who it is.
     #[error("its `describe` failed: {0}")]
     Describe(#[source] Failure),
-    /// Its schema is not one.
-    #[error("its `describe` gives a configuration schema that is not a JSON object of 64 KiB")]
-    Schema,
+    /// Its schema cannot be used.
+    #[error("its `describe` gives a schema of its configuration that cannot be used: {why}")]
+    Schema {
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 /// What a component says about itself.
@@ -112,16 +120,16 @@ pub struct Component {
     size: usize,
     memory: usize,
     info: Info,
+    schema: Schema,
     hooks: Vec<Hook>,
+    imports: Vec<String>,
     capabilities: Vec<Capability>,
 }
 
 /// What instances are made from.
 pub(crate) struct Template {
     pub(crate) pre: InstancePre<Guest>,
-    pub(crate) plugin: plugin::GuestIndices,
-    pub(crate) request: Option<request_hook::GuestIndices>,
-    pub(crate) response: Option<response_hook::GuestIndices>,
+    pub(crate) exports: Exports,
 }
 
 impl Component {
@@ -141,16 +149,24 @@ impl Component {
         let memory = memory(engine, &compiled)?;
         let mut linker = Linker::new(engine.inner());
         host::link(&mut linker, &world.capabilities).map_err(LoadError::Mismatch)?;
-        let template = template(&linker, &compiled, &world.hooks).map_err(LoadError::Mismatch)?;
+        let template = Template {
+            exports: Exports::find(&compiled, &world.hooks).map_err(LoadError::Mismatch)?,
+            pre: linker
+                .instantiate_pre(&compiled)
+                .map_err(LoadError::Mismatch)?,
+        };
 
         let info = describe(engine, &template)?;
+        let schema = Schema::compile(&info.schema).map_err(|why| LoadError::Schema { why })?;
         Ok(Self {
             template,
             digest,
             size: bytes.len(),
             memory,
             info,
+            schema,
             hooks: world.hooks,
+            imports: world.imports,
             capabilities: world.capabilities,
         })
     }
@@ -175,6 +191,11 @@ impl Component {
         &self.hooks
     }
 
+    /// The interfaces of `portcullis:filter` that it imports, but for `types`, which all do.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
     /// The capabilities that it imports, and that need a grant.
     pub fn capabilities(&self) -> &[Capability] {
         &self.capabilities
@@ -183,6 +204,11 @@ impl Component {
     /// The memory it begins with.
     pub(crate) fn memory(&self) -> usize {
         self.memory
+    }
+
+    /// What its configurations must fulfil.
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     pub(crate) fn template(&self) -> &Template {
@@ -221,36 +247,21 @@ fn memory(engine: &Engine, compiled: &wasmtime::component::Component) -> Result<
     Ok(needed)
 }
 
-fn template(
-    linker: &Linker<Guest>,
-    compiled: &wasmtime::component::Component,
-    hooks: &[Hook],
-) -> wasmtime::Result<Template> {
-    let pre = linker.instantiate_pre(compiled)?;
-    let has = |hook| hooks.contains(&hook);
-    let request = has(Hook::Request).then(|| request_hook::GuestIndices::new(&pre));
-    let response = has(Hook::Response).then(|| response_hook::GuestIndices::new(&pre));
-    Ok(Template {
-        plugin: plugin::GuestIndices::new(&pre)?,
-        request: request.transpose()?,
-        response: response.transpose()?,
-        pre,
-    })
-}
-
 fn describe(engine: &Engine, template: &Template) -> Result<Info, LoadError> {
     let name: Arc<str> = Arc::from("describe");
-    let mut instance = Instance::start(template, name, engine.max_memory())
-        .map_err(|failure| failure.or_mismatch())?;
-    let info = instance
-        .call(Terms::setup(Phase::Describe), None, None, |call| {
-            call.plugin.call_describe(&mut *call.store)
-        })
-        .map_err(LoadError::Describe)?;
-    let schema = serde_json::from_str::<serde_json::Value>(&info.config_schema);
-    if info.config_schema.len() > 64 << 10 || !schema.is_ok_and(|schema| schema.is_object()) {
-        return Err(LoadError::Schema);
-    }
+    let start = Instance::start(
+        template,
+        (name, engine.max_memory()),
+        Life::uncounted(),
+        false,
+        Place::Here,
+    );
+    let mut instance = here(start).map_err(|failure| failure.or_mismatch())?;
+    let terms = Terms::setup(Phase::Describe, Place::Here);
+    let info = here(instance.call(terms, None, None, |functions, _| {
+        Some((functions.describe, ()))
+    }))
+    .map_err(LoadError::Describe)?;
     Ok(Info {
         name: info.name,
         version: info.version,

@@ -1,13 +1,20 @@
 //! The engine that runs components: its settings with their reasons, and its clock.
 
-use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use wasmtime::{
     Config, Enabled, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
     Strategy,
 };
 
-use crate::component::Cache;
+use crate::{aside::Aside, component::Cache};
 
 /// What an [`Engine`] is built with.
 #[derive(Clone, Debug)]
@@ -49,7 +56,7 @@ pub enum EngineError {
     Unsupported(#[source] wasmtime::Error),
     /// Its clock could not be started.
     #[error("the thread that ends hooks in time could not be started: {0}")]
-    Clock(#[source] std::io::Error),
+    Clock(#[source] io::Error),
 }
 
 /// What compiles and runs components. Clones are the same engine.
@@ -58,7 +65,10 @@ pub struct Engine {
     inner: wasmtime::Engine,
     pooling: Pooling,
     max_memory: usize,
+    instances: usize,
     cache: Option<Arc<Cache>>,
+    /// Started when they are first needed.
+    aside: Arc<Mutex<Option<Arc<Aside>>>>,
 }
 
 impl Engine {
@@ -90,7 +100,9 @@ impl Engine {
             inner,
             pooling,
             max_memory: *max_memory,
+            instances: usize::try_from(*instances).unwrap_or(usize::MAX),
             cache: cache.map(Arc::new),
+            aside: Arc::default(),
         })
     }
 
@@ -101,6 +113,21 @@ impl Engine {
 
     pub(crate) fn inner(&self) -> &wasmtime::Engine {
         &self.inner
+    }
+
+    /// The threads for calls that take their time.
+    pub(crate) fn aside(&self) -> io::Result<Arc<Aside>> {
+        let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(aside) = &*aside {
+            return Ok(Arc::clone(aside));
+        }
+        let started = Arc::new(Aside::start()?);
+        *aside = Some(Arc::clone(&started));
+        Ok(started)
+    }
+
+    pub(crate) fn instances(&self) -> usize {
+        self.instances
     }
 
     pub(crate) fn max_memory(&self) -> usize {
@@ -118,12 +145,13 @@ fn config(pooling: Pooling, max_memory: usize, instances: u32) -> Config {
         // The optimising compiler only: the other one has had most of the advisories.
         .strategy(Strategy::Cranelift)
         .cranelift_opt_level(OptLevel::Speed)
-        // Hooks are synchronous: with concurrency a call costs three times as much.
+        // Calls that wait do so on a stack of their own, not by the asynchronous ABI: with concurrency a call costs three times as much.
         .concurrency_support(false)
         // Epochs cost a load and a compare a loop; fuel counts every instruction.
         .epoch_interruption(true)
         .consume_fuel(false)
         .max_wasm_stack(STACK)
+        .async_stack_size(STACK + HOST_STACK)
         .memory_init_cow(true)
         // All of the 32-bit space is reserved, so that no access needs a bounds check.
         .memory_reservation(4 << 30)
@@ -162,6 +190,8 @@ fn slots(
         .total_core_instances(instances.saturating_mul(4))
         .total_memories(instances)
         .total_tables(instances.saturating_mul(2))
+        // Each call that can wait has one while it runs; the trial of a configuration too.
+        .total_stacks(instances)
         // A component of Rust has 2 or 3 modules, one of Python 14.
         .max_core_instances_per_component(16)
         .max_memories_per_component(2)
@@ -192,5 +222,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// The most elements that a table may have.
 pub(crate) const TABLE: usize = 20_000;
 
-/// The stack of a guest: it lies on the worker's own.
+/// The stack of a guest. It lies on the worker's own; a call that can wait has one for itself.
 const STACK: usize = 256 << 10;
+/// What the host's side of such a call has.
+const HOST_STACK: usize = 512 << 10;

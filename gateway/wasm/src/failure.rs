@@ -1,15 +1,19 @@
 //! How a filter fails, and the word that the gateway's answer carries then.
 
+use proxy::filter::Fault;
+
 /// Why a hook gave no verdict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// It trapped, panicked, or broke a rule that no filter may break.
-    #[error("it trapped: {what}{}", frames(.stack))]
+    #[error("it trapped: {what}{}{}", frames(.stack), last_words(.said.as_deref()))]
     Trap {
         /// What happened.
         what: String,
         /// The functions it happened in, innermost first.
         stack: Vec<String>,
+        /// The last line that it logged as an error in that call: how panics are told.
+        said: Option<String>,
     },
     /// It ran for longer than `limits.time`.
     #[error("it ran for longer than `limits.time`; raise the limit, or do less in a hook")]
@@ -21,8 +25,8 @@ pub enum Failure {
         what: String,
     },
     /// It refuses its configuration.
-    #[error("it refuses its configuration: {0}")]
-    Config(ConfigError),
+    #[error("it refuses its configuration: {}", several(.0))]
+    Config(Vec<ConfigError>),
     /// There is no such plugin.
     #[error("there is no plugin of this name")]
     Missing,
@@ -37,14 +41,19 @@ pub enum Failure {
 impl Failure {
     /// The word in `portcullis-reason` and in the access log.
     pub fn word(&self) -> &'static str {
+        self.fault().word()
+    }
+
+    /// What the proxy is told.
+    pub fn fault(&self) -> Fault {
         match self {
-            Self::Trap { .. } => "plugin-trap",
-            Self::Timeout => "plugin-timeout",
-            Self::Memory { .. } => "plugin-memory",
-            Self::Config(_) => "plugin-config",
-            Self::Missing => "plugin-missing",
-            Self::Load => "plugin-load",
-            Self::Open => "plugin-open",
+            Self::Trap { .. } => Fault::Trap,
+            Self::Timeout => Fault::Timeout,
+            Self::Memory { .. } => Fault::Memory,
+            Self::Config(_) => Fault::Config,
+            Self::Missing => Fault::Missing,
+            Self::Load => Fault::Load,
+            Self::Open => Fault::Open,
         }
     }
 
@@ -52,6 +61,7 @@ impl Failure {
         Self::Trap {
             what: what.into(),
             stack: Vec::new(),
+            said: None,
         }
     }
 }
@@ -71,4 +81,13 @@ fn frames(stack: &[String]) -> String {
         return String::new();
     }
     format!(" (in {})", stack.join(" ← "))
+}
+
+fn last_words(said: Option<&str>) -> String {
+    said.map_or_else(String::new, |said| format!("; it said: {said}"))
+}
+
+fn several(errors: &[ConfigError]) -> String {
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    errors.join("; ")
 }

@@ -1,153 +1,226 @@
 //! The hooks: one call each, whose failure leaves the exchange as it was.
 
+mod verdict;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
-use proxy::filter::{
-    self, Change, Exchange, FieldError, Message, RequestVerdict, ResponseVerdict, Spent,
-};
+use proxy::filter::{BodyVerdict, ChunkVerdict, Exchange, RequestVerdict, ResponseVerdict};
+use wasmtime::component::{ComponentNamedList, Lift, Lower};
 
 use crate::{
-    bindings::portcullis::filter::types::{
-        LocalResponse, RequestVerdict as Asked, ResponseVerdict as Answered,
-    },
-    component::Hook,
+    attachment::Attachment,
+    bindings::portcullis::filter::types as wit,
+    exports::{self, Function, Functions},
     failure::Failure,
     host::Phase,
-    instance::{Call, Instances, Terms},
-    limits::CALLS,
-    plugin::Attachment,
+    instance::{Handles, Instance, Place, Terms},
 };
+use verdict::{local, replaced};
 
-impl Instances {
-    /// Calls the request hook. Without one this costs nothing.
-    pub fn on_request(
-        &mut self,
-        attachment: &Arc<Attachment>,
-        exchange: Box<Exchange>,
-    ) -> (Box<Exchange>, Result<RequestVerdict, Failure>) {
-        if !attachment.has(Hook::Request) {
-            return (exchange, Ok(RequestVerdict::Next));
-        }
-        let id = attachment.id();
-        let ask = |call: &mut Call<'_>| {
-            let handle = call.request_handle();
-            let Some(hook) = call.request else {
-                return Ok(Asked::Next);
-            };
-            hook.call_on_request(&mut *call.store, id, handle)
-        };
-        let decide = |verdict| match verdict {
-            Asked::Next => Ok(RequestVerdict::Next),
-            Asked::Respond(answer) => local(answer).map(RequestVerdict::Respond),
-        };
-        self.run(attachment, Phase::Request, exchange, ask, decide)
+/// A hook with what it is given, besides the exchange.
+pub(crate) trait Ask: Send + 'static {
+    /// What its function takes.
+    type Params: ComponentNamedList + Lower + Send + Sync + 'static;
+    /// What its function returns.
+    type Given: Lift + Send + Sync + 'static;
+    /// What that means.
+    type Verdict: Send + 'static;
+    const PHASE: Phase;
+
+    fn function(functions: &Functions) -> Option<Function<Self::Params, Self::Given>>;
+    fn params(self, id: u32, handles: Handles) -> Self::Params;
+    fn verdict(given: Self::Given) -> Result<Self::Verdict, Failure>;
+}
+
+pub(crate) struct OnRequest;
+
+impl Ask for OnRequest {
+    type Params = exports::OnRequest;
+    type Given = wit::RequestVerdict;
+    type Verdict = RequestVerdict;
+    const PHASE: Phase = Phase::Request;
+
+    fn function(functions: &Functions) -> Option<Function<Self::Params, Self::Given>> {
+        functions.request
     }
 
-    /// Calls the response hook, once there is a response. Without one this costs nothing.
-    pub fn on_response(
-        &mut self,
-        attachment: &Arc<Attachment>,
-        exchange: Box<Exchange>,
-    ) -> (Box<Exchange>, Result<ResponseVerdict, Failure>) {
-        if !attachment.has(Hook::Response) || exchange.response.is_none() {
-            return (exchange, Ok(ResponseVerdict::Next));
-        }
-        let id = attachment.id();
-        let ask = |call: &mut Call<'_>| {
-            let (request, response) = (call.request_handle(), call.response_handle());
-            let Some(hook) = call.response else {
-                return Ok(Answered::Next);
-            };
-            hook.call_on_response(&mut *call.store, id, request, response)
-        };
-        let decide = |verdict| match verdict {
-            Answered::Next => Ok(ResponseVerdict::Next),
-            Answered::Replace(answer) => local(answer).map(ResponseVerdict::Replace),
-        };
-        self.run(attachment, Phase::Response, exchange, ask, decide)
+    fn params(self, id: u32, handles: Handles) -> Self::Params {
+        (id, handles.request())
     }
 
-    fn run<G, V>(
-        &mut self,
-        attachment: &Arc<Attachment>,
-        phase: Phase,
-        mut exchange: Box<Exchange>,
-        ask: impl FnOnce(&mut Call<'_>) -> wasmtime::Result<G>,
-        decide: impl FnOnce(G) -> Result<V, Failure>,
-    ) -> (Box<Exchange>, Result<V, Failure>) {
-        if !attachment.breaker().admits() {
-            return (exchange, Err(Failure::Open));
-        }
-        let mut instance = match self.take(attachment) {
-            Ok(instance) => instance,
-            Err(failure) => {
-                attachment.breaker().failed();
-                return (exchange, Err(failure));
-            }
-        };
-
-        exchange.begin();
-        let acting = Some(Arc::clone(attachment));
-        let limits = attachment.plugin().limits();
-        let terms = Terms {
-            phase,
-            time: limits.time,
-            calls: CALLS,
-        };
-        let verdict = instance.call(terms, acting, Some(exchange), ask);
-        #[expect(
-            clippy::expect_used,
-            reason = "what is lent before a call is only ever taken back here"
-        )]
-        let mut exchange = instance.take_back().expect("the exchange that was lent");
-
-        // After a failure the instance is dropped, and what it did to the exchange undone.
-        match verdict.and_then(decide) {
-            Ok(verdict) => {
-                self.keep(attachment, instance);
-                (exchange, Ok(verdict))
-            }
-            Err(failure) => {
-                exchange.undo();
-                attachment.breaker().failed();
-                (exchange, Err(failure))
-            }
+    fn verdict(given: Self::Given) -> Result<Self::Verdict, Failure> {
+        match given {
+            wit::RequestVerdict::Next => Ok(RequestVerdict::Next),
+            wit::RequestVerdict::Respond(answer) => local(answer).map(RequestVerdict::Respond),
         }
     }
 }
 
-/// An answer made by a filter, under the same rules as any other field that it sets.
-fn local(answer: LocalResponse) -> Result<Response<Bytes>, Failure> {
-    let LocalResponse {
-        status,
-        headers,
-        body,
-    } = answer;
-    let refuse = |what: &str, why: FieldError| {
-        Failure::trap(format!("its answer cannot be sent: {what}: {why}"))
+pub(crate) struct OnResponse;
+
+impl Ask for OnResponse {
+    type Params = exports::OnResponse;
+    type Given = wit::ResponseVerdict;
+    type Verdict = ResponseVerdict;
+    const PHASE: Phase = Phase::Response;
+
+    fn function(functions: &Functions) -> Option<Function<Self::Params, Self::Given>> {
+        functions.response
+    }
+
+    fn params(self, id: u32, handles: Handles) -> Self::Params {
+        (id, handles.request(), handles.response())
+    }
+
+    fn verdict(given: Self::Given) -> Result<Self::Verdict, Failure> {
+        match given {
+            wit::ResponseVerdict::Next => Ok(ResponseVerdict::Next),
+            wit::ResponseVerdict::Replace(answer) => local(answer).map(ResponseVerdict::Replace),
+        }
+    }
+}
+
+pub(crate) struct OnRequestBody(pub(crate) Bytes);
+
+impl Ask for OnRequestBody {
+    type Params = exports::OnRequestBody;
+    type Given = wit::BodyVerdict;
+    type Verdict = BodyVerdict;
+    const PHASE: Phase = Phase::RequestBody;
+
+    fn function(functions: &Functions) -> Option<Function<Self::Params, Self::Given>> {
+        functions.request_body
+    }
+
+    fn params(self, id: u32, handles: Handles) -> Self::Params {
+        (id, handles.request(), self.0)
+    }
+
+    fn verdict(given: Self::Given) -> Result<Self::Verdict, Failure> {
+        whole(given)
+    }
+}
+
+pub(crate) struct OnResponseBody(pub(crate) Bytes);
+
+impl Ask for OnResponseBody {
+    type Params = exports::OnResponseBody;
+    type Given = wit::BodyVerdict;
+    type Verdict = BodyVerdict;
+    const PHASE: Phase = Phase::ResponseBody;
+
+    fn function(functions: &Functions) -> Option<Function<Self::Params, Self::Given>> {
+        functions.response_body
+    }
+
+    fn params(self, id: u32, handles: Handles) -> Self::Params {
+        (id, handles.request(), handles.response(), self.0)
+    }
+
+    fn verdict(given: Self::Given) -> Result<Self::Verdict, Failure> {
+        whole(given)
+    }
+}
+
+pub(crate) struct OnChunk {
+    pub(crate) chunk: Bytes,
+    pub(crate) last: bool,
+}
+
+impl Ask for OnChunk {
+    type Params = exports::OnResponseChunk;
+    type Given = wit::ChunkVerdict;
+    type Verdict = ChunkVerdict;
+    const PHASE: Phase = Phase::ResponseStream;
+
+    fn function(functions: &Functions) -> Option<Function<Self::Params, Self::Given>> {
+        functions.response_stream
+    }
+
+    fn params(self, id: u32, handles: Handles) -> Self::Params {
+        let (request, response) = (handles.request(), handles.response());
+        (id, request, response, self.chunk, self.last)
+    }
+
+    fn verdict(given: Self::Given) -> Result<Self::Verdict, Failure> {
+        match given {
+            wit::ChunkVerdict::Pass => Ok(ChunkVerdict::Pass),
+            wit::ChunkVerdict::Replace(chunk) => replaced(chunk).map(ChunkVerdict::Replace),
+            wit::ChunkVerdict::Drop => Ok(ChunkVerdict::Drop),
+            wit::ChunkVerdict::Abort => Ok(ChunkVerdict::Abort),
+        }
+    }
+}
+
+fn whole(given: wit::BodyVerdict) -> Result<BodyVerdict, Failure> {
+    match given {
+        wit::BodyVerdict::Next => Ok(BodyVerdict::Next),
+        wit::BodyVerdict::Replace(body) => replaced(body).map(BodyVerdict::Replace),
+        wit::BodyVerdict::Respond(answer) => local(answer).map(BodyVerdict::Respond),
+    }
+}
+
+/// What came of a call.
+pub(crate) struct Ran<V> {
+    pub(crate) exchange: Box<Exchange>,
+    /// The instance, unless it failed.
+    pub(crate) instance: Option<Box<Instance>>,
+    pub(crate) verdict: Result<V, Failure>,
+}
+
+/// Calls a hook, on the spare instance if there is one.
+pub(crate) async fn run<A: Ask>(
+    ask: A,
+    attachment: &Arc<Attachment>,
+    mut exchange: Box<Exchange>,
+    spare: Option<Box<Instance>>,
+    place: Place,
+) -> Ran<A::Verdict> {
+    let mut instance = match Instance::ready(spare, attachment, place).await {
+        Ok(instance) => instance,
+        Err(failure) => {
+            return Ran {
+                exchange,
+                instance: None,
+                verdict: Err(failure),
+            };
+        }
     };
-    if body.len() > BODY {
-        return Err(refuse("the body", FieldError::TooLarge));
-    }
-    let status = filter::final_status(status).map_err(|why| refuse("the status", why))?;
-    let (mut fields, mut spent) = (HeaderMap::new(), Spent::default());
-    for header in headers {
-        let checked = filter::name(Message::Response, Change::Add, &header.name)
-            .and_then(|name| Ok((name, filter::value(&header.value)?)))
-            .and_then(|(name, value)| {
-                spent.charge(name.as_str().len() + value.len())?;
-                Ok((name, value))
-            });
-        let (name, value) = checked.map_err(|why| refuse("a field", why))?;
-        fields.append(name, value);
-    }
-    let mut response = Response::new(Bytes::from(body));
-    *response.status_mut() = status;
-    *response.headers_mut() = fields;
-    Ok(response)
-}
+    exchange.begin();
+    let acting = Some(Arc::clone(attachment));
+    let plugin = attachment.plugin();
+    let terms = Terms {
+        phase: A::PHASE,
+        place,
+        time: plugin.limits().time,
+        wall: plugin.wall(),
+    };
+    let id = attachment.id();
+    let call = instance.call(terms, acting, Some(exchange), |functions, handles| {
+        A::function(functions).map(|function| (function, ask.params(id, handles)))
+    });
+    let given = call.await;
+    #[expect(
+        clippy::expect_used,
+        reason = "what is lent before a call is only ever taken back here"
+    )]
+    let mut exchange = instance.take_back().expect("the exchange that was lent");
 
-/// The largest body of an answer made by a filter.
-const BODY: usize = 1 << 20;
+    // After a failure the instance is dropped, and what it did to the exchange undone.
+    match given.and_then(|given| A::verdict(given).inspect_err(|_| instance.failed())) {
+        Ok(verdict) => Ran {
+            exchange,
+            instance: Some(instance),
+            verdict: Ok(verdict),
+        },
+        Err(failure) => {
+            exchange.undo();
+            Ran {
+                exchange,
+                instance: None,
+                verdict: Err(failure),
+            }
+        }
+    }
+}

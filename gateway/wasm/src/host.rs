@@ -26,10 +26,10 @@ pub(crate) use rate_limit::Rates;
 pub use shared::Shared;
 
 use crate::{
+    attachment::Attachment,
     bindings::portcullis::filter as wit,
     component::Capability,
-    limits::{Deadline, Limiter},
-    plugin::Attachment,
+    limits::{CALLS, Deadline, Limiter},
 };
 
 /// What the guest is being called for.
@@ -40,7 +40,10 @@ pub(crate) enum Phase {
     Describe,
     Configure,
     Request,
+    RequestBody,
     Response,
+    ResponseBody,
+    ResponseStream,
 }
 
 /// The data of an instance's store.
@@ -58,6 +61,8 @@ pub(crate) struct Guest {
     buckets: Vec<Option<Arc<rate_limit::Bucket>>>,
     /// What ended the guest, where the host did.
     verdict: Option<&'static str>,
+    /// The last line of this call that is an error.
+    said: Option<String>,
 }
 
 impl Guest {
@@ -74,6 +79,7 @@ impl Guest {
             attachment: None,
             buckets: Vec::new(),
             verdict: None,
+            said: None,
         }
     }
 
@@ -81,17 +87,17 @@ impl Guest {
     pub(crate) fn begin(
         &mut self,
         phase: Phase,
-        calls: u32,
         attachment: Option<Arc<Attachment>>,
         exchange: Option<Box<Exchange>>,
     ) -> u32 {
         self.phase = phase;
         self.call = self.call.wrapping_add(1);
-        self.calls_left = calls;
+        self.calls_left = CALLS;
         self.lines_left = log::LINES;
         self.attachment = attachment;
         self.exchange = exchange;
         self.verdict = None;
+        self.said = None;
         self.call
     }
 
@@ -108,6 +114,11 @@ impl Guest {
     /// Why the host ended the guest, if it did.
     pub(crate) fn verdict(&self) -> Option<&'static str> {
         self.verdict
+    }
+
+    /// The last error that it logged.
+    pub(crate) fn said(&self) -> Option<&str> {
+        self.said.as_deref()
     }
 
     /// Ends the guest.
@@ -163,6 +174,13 @@ impl Guest {
 
     fn response(&mut self, handle: &Resource<ResponseHandle>) -> Result<&mut Exchange> {
         self.exchange(handle.rep()).map(|(exchange, _)| exchange)
+    }
+
+    /// The exchange, where its response may be changed: before its head is sent.
+    fn response_mut(&mut self, handle: &Resource<ResponseHandle>) -> Result<Option<&mut Exchange>> {
+        let open = matches!(self.phase, Phase::Response | Phase::ResponseBody);
+        let exchange = self.response(handle)?;
+        Ok(open.then_some(exchange))
     }
 }
 

@@ -1,141 +1,44 @@
-//! Instances: one component in a store of its own, started, called, and thrown away.
+//! An instance: one component in a store of its own, started, called, and thrown away.
+
+mod call;
 
 use std::{
     collections::HashMap,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use foldhash::fast::RandomState;
 use proxy::filter::Exchange;
-use route::Isolation;
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace, component::Resource};
-
-use crate::{
-    bindings::exports::portcullis::filter::{plugin, request_hook, response_hook},
-    component::{LoadError, SETUP_TIME, Template},
-    failure::{ConfigError, Failure},
-    host::{Guest, Phase, RequestHandle, ResponseHandle},
-    limits,
-    plugin::{Attachment, Plugin},
+use wasmtime::{
+    Store,
+    component::{ComponentNamedList, Lift, Lower, TypedFunc},
 };
 
-/// The hot instances of one worker: one for each plugin and namespace, as a worker runs one hook at
-/// a time. They hold the configurations of all attachments there.
-#[derive(Default)]
-pub struct Instances {
-    hot: HashMap<u64, Box<Instance>, RandomState>,
-}
+pub(crate) use call::{Answer, Handles, Place, Terms, here};
 
-impl Instances {
-    /// No instance yet: each is made when it is first needed.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.hot.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.hot.is_empty()
-    }
-
-    /// Lets go what has not been called since the last time, and configurations of attachments that
-    /// are gone. To be called now and then, between requests.
-    pub fn tidy(&mut self) {
-        self.hot.retain(|_, instance| {
-            let idle = instance.calls == instance.seen;
-            let stays = !idle && instance.born.elapsed() < AGE && instance.release_gone().is_ok();
-            instance.seen = instance.calls;
-            stays
-        });
-    }
-
-    /// An instance that knows the attachment. It is not among the hot ones until [`Self::keep`].
-    pub(crate) fn take(&mut self, attachment: &Arc<Attachment>) -> Result<Box<Instance>, Failure> {
-        let plugin = attachment.plugin();
-        let hot = match plugin.isolation() {
-            Isolation::Shared => self.hot.remove(&attachment.place()),
-            Isolation::Request => None,
-        };
-        let mut instance = match hot.filter(|instance| !instance.is_worn()) {
-            Some(instance) => instance,
-            None => Box::new(Instance::of(plugin)?),
-        };
-        if !instance.configured.contains_key(&attachment.id()) {
-            instance.release_gone()?;
-            instance.configure(attachment)?;
-        }
-        Ok(instance)
-    }
-
-    /// After a call that went well.
-    pub(crate) fn keep(&mut self, attachment: &Attachment, instance: Box<Instance>) {
-        match attachment.plugin().isolation() {
-            Isolation::Shared => {
-                self.hot.insert(attachment.place(), instance);
-            }
-            Isolation::Request => {}
-        }
-    }
-}
+use crate::{
+    attachment::Attachment,
+    component::{LoadError, Template},
+    exports::Functions,
+    failure::{ConfigError, Failure},
+    host::{Guest, Phase},
+    statistics::Life,
+};
+use call::{Ended, begin, failure, straight, unhindered};
 
 /// One instance. After any failure it is dropped, never called again.
 pub(crate) struct Instance {
     store: Store<Guest>,
-    plugin: plugin::Guest,
-    request: Option<request_hook::Guest>,
-    response: Option<response_hook::Guest>,
+    functions: Functions,
+    /// Whether its calls have a stack of their own, so that they can wait.
+    fiber: bool,
     configured: HashMap<u32, Weak<Attachment>, RandomState>,
     calls: u32,
     /// How many calls it had when it was last looked at.
     seen: u32,
     born: Instant,
-}
-
-/// What a call is for, and how much it may take.
-#[derive(Clone, Copy)]
-pub(crate) struct Terms {
-    pub(crate) phase: Phase,
-    /// Its time on the CPU.
-    pub(crate) time: Duration,
-    /// How many times it may call the host.
-    pub(crate) calls: u32,
-}
-
-impl Terms {
-    /// Outside of requests.
-    pub(crate) fn setup(phase: Phase) -> Self {
-        Self {
-            phase,
-            time: SETUP_TIME,
-            calls: limits::CALLS,
-        }
-    }
-}
-
-/// What a call has in its hands.
-pub(crate) struct Call<'a> {
-    pub(crate) store: &'a mut Store<Guest>,
-    pub(crate) plugin: &'a plugin::Guest,
-    pub(crate) request: Option<&'a request_hook::Guest>,
-    pub(crate) response: Option<&'a response_hook::Guest>,
-    /// What the handles of this call carry.
-    number: u32,
-}
-
-impl Call<'_> {
-    pub(crate) fn request_handle(&self) -> Resource<RequestHandle> {
-        Resource::new_borrow(self.number)
-    }
-
-    pub(crate) fn response_handle(&self) -> Resource<ResponseHandle> {
-        Resource::new_borrow(self.number)
-    }
+    life: Life,
 }
 
 /// Why an instance did not start.
@@ -163,105 +66,151 @@ impl From<StartError> for Failure {
 }
 
 impl Instance {
-    fn of(plugin: &Plugin) -> Result<Self, Failure> {
-        let name = Arc::clone(plugin.name());
-        Ok(Self::start(plugin.template(), name, plugin.memory())?)
+    /// An instance that knows the attachment: the spare one, or a new one.
+    pub(crate) async fn ready(
+        spare: Option<Box<Self>>,
+        attachment: &Arc<Attachment>,
+        place: Place,
+    ) -> Result<Box<Self>, Failure> {
+        let mut instance = match spare {
+            Some(instance) => instance,
+            None => {
+                let plugin = attachment.plugin();
+                let name = Arc::clone(plugin.name());
+                let life = Life::of(Arc::clone(plugin.shared().statistics()));
+                let fiber = plugin.place() == Place::Aside;
+                let started = Self::start(
+                    plugin.template(),
+                    (name, plugin.memory()),
+                    life,
+                    fiber,
+                    place,
+                );
+                Box::new(started.await?)
+            }
+        };
+        if !instance.configured.contains_key(&attachment.id()) {
+            instance.release_gone(place).await?;
+            instance.configure(attachment, place).await?;
+        }
+        Ok(instance)
     }
 
     /// A new instance, whose start functions have run.
-    pub(crate) fn start(
+    pub(crate) async fn start(
         template: &Template,
-        name: Arc<str>,
-        memory: usize,
+        (name, memory): (Arc<str>, usize),
+        mut life: Life,
+        fiber: bool,
+        place: Place,
     ) -> Result<Self, StartError> {
         let mut store = Store::new(template.pre.engine(), Guest::new(name, memory));
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(LIFTED);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.check()));
-        let terms = Terms::setup(Phase::Describe);
-        store.data_mut().begin(terms.phase, terms.calls, None, None);
-        let started = guarded(&mut store, terms.time, |store| {
-            template.pre.instantiate(store)
-        })
-        .map_err(StartError::Failure)?;
-
-        let plugin = template.plugin.load(&mut store, &started);
-        let request = template.request.as_ref();
-        let request = request.map(|hook| hook.load(&mut store, &started));
-        let response = template.response.as_ref();
-        let response = response.map(|hook| hook.load(&mut store, &started));
+        let terms = Terms::setup(Phase::Describe, place);
+        begin(&mut store, terms, None, None);
+        let started = if fiber {
+            let pre = &template.pre;
+            unhindered(terms, pre.instantiate_async(&mut store)).await
+        } else {
+            straight(|| template.pre.instantiate(&mut store))
+        };
+        let started = started.map_err(|ended| {
+            life.failed();
+            StartError::Failure(failure(store.data(), ended))
+        })?;
+        let functions = template.exports.load(&mut store, started);
+        life.has(store.data().limiter.used());
         Ok(Self {
-            plugin: plugin.map_err(StartError::Mismatch)?,
-            request: request.transpose().map_err(StartError::Mismatch)?,
-            response: response.transpose().map_err(StartError::Mismatch)?,
+            functions: functions.map_err(StartError::Mismatch)?,
             store,
+            fiber,
             configured: HashMap::default(),
             calls: 0,
             seen: 0,
             born: Instant::now(),
+            life,
         })
     }
 
     /// Gives it the attachment's configuration.
-    pub(crate) fn configure(&mut self, attachment: &Arc<Attachment>) -> Result<(), Failure> {
-        let (id, config) = (attachment.id(), attachment.config());
+    async fn configure(
+        &mut self,
+        attachment: &Arc<Attachment>,
+        place: Place,
+    ) -> Result<(), Failure> {
+        let id = attachment.id();
         let acting = Some(Arc::clone(attachment));
-        let answer = self.call(Terms::setup(Phase::Configure), acting, None, |call| {
-            call.plugin.call_configure(&mut *call.store, id, config)
-        })?;
-        answer.map_err(|refusal| {
-            Failure::Config(ConfigError {
+        let terms = Terms::setup(Phase::Configure, place);
+        let answer = self.call(terms, acting, None, |functions, _| {
+            Some((functions.configure, (id, Arc::clone(attachment.config()))))
+        });
+        answer.await?.map_err(|refusal| {
+            Failure::Config(vec![ConfigError {
                 pointer: refusal.pointer,
                 message: refusal.message,
-            })
+            }])
         })?;
         self.configured.insert(id, Arc::downgrade(attachment));
         Ok(())
     }
 
-    /// Has it forget the attachments that are gone.
-    fn release_gone(&mut self) -> Result<(), Failure> {
+    /// The configurations of attachments that are gone.
+    fn gone(&self) -> Vec<u32> {
         let gone = |attachment: &Weak<Attachment>| attachment.strong_count() == 0;
-        let ids: Vec<u32> = self
-            .configured
-            .iter()
-            .filter(|(_, attachment)| gone(attachment))
+        let all = self.configured.iter();
+        all.filter(|(_, attachment)| gone(attachment))
             .map(|(id, _)| *id)
-            .collect();
-        for id in ids {
+            .collect()
+    }
+
+    /// Has it forget the attachments that are gone.
+    async fn release_gone(&mut self, place: Place) -> Result<(), Failure> {
+        for id in self.gone() {
             self.configured.remove(&id);
-            self.call(Terms::setup(Phase::Describe), None, None, |call| {
-                call.plugin.call_release(&mut *call.store, id)
-            })?;
+            let terms = Terms::setup(Phase::Describe, place);
+            self.call(terms, None, None, |functions, _| {
+                Some((functions.release, (id,)))
+            })
+            .await?;
         }
         Ok(())
     }
 
-    /// Calls it with whatever is lent to it, for so long and with so many calls of the host. What was
-    /// lent is still there afterwards: see [`Self::take_back`].
-    pub(crate) fn call<R>(
+    /// Calls one of its functions with whatever is lent to it. What was lent is still there
+    /// afterwards: see [`Self::take_back`].
+    pub(crate) async fn call<P, R>(
         &mut self,
         terms: Terms,
         attachment: Option<Arc<Attachment>>,
         exchange: Option<Box<Exchange>>,
-        run: impl FnOnce(&mut Call<'_>) -> wasmtime::Result<R>,
-    ) -> Result<R, Failure> {
-        let guest = self.store.data_mut();
-        let number = guest.begin(terms.phase, terms.calls, attachment, exchange);
-        let (plugin, request) = (&self.plugin, self.request.as_ref());
-        let response = self.response.as_ref();
+        ask: impl FnOnce(&Functions, Handles) -> Option<(TypedFunc<P, R>, P)>,
+    ) -> Result<R::Only, Failure>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: ComponentNamedList + Lift + Answer + Send + Sync + 'static,
+    {
+        let number = begin(&mut self.store, terms, attachment, exchange);
         self.calls = self.calls.saturating_add(1);
-        let done = guarded(&mut self.store, terms.time, |store| {
-            run(&mut Call {
-                store,
-                plugin,
-                request,
-                response,
-                number,
-            })
-        });
+        let done = match ask(&self.functions, Handles { number }) {
+            None => Err(Ended::Missing),
+            Some((function, given)) if self.fiber => {
+                unhindered(terms, function.call_async(&mut self.store, given)).await
+            }
+            Some((function, given)) => straight(|| function.call(&mut self.store, given)),
+        };
         self.store.data_mut().end();
-        done
+        self.life.has(self.store.data().limiter.used());
+        done.map(Answer::only).map_err(|ended| {
+            self.life.failed();
+            failure(self.store.data(), ended)
+        })
+    }
+
+    /// After a call that ended well, but whose answer is not one.
+    pub(crate) fn failed(&self) {
+        self.life.failed();
     }
 
     /// After a call: what it was lent.
@@ -270,57 +219,23 @@ impl Instance {
     }
 
     /// Whether a new one is better.
-    fn is_worn(&self) -> bool {
+    pub(crate) fn is_worn(&self) -> bool {
         self.calls > CALLS || self.store.data().limiter.is_bloated()
     }
-}
 
-/// Runs a guest under its deadline. A defect of the host that panics is the guest's failure, not the
-/// worker's.
-fn guarded<R>(
-    store: &mut Store<Guest>,
-    time: Duration,
-    run: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<R>,
-) -> Result<R, Failure> {
-    store.data_mut().deadline.arm(time);
-    store.set_epoch_deadline(1);
-    match catch_unwind(AssertUnwindSafe(|| run(store))) {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(failure(store.data(), &error)),
-        Err(_) => Err(Failure::trap(
-            "the gateway has a defect in a call of the host",
-        )),
-    }
-}
-
-fn failure(guest: &Guest, error: &wasmtime::Error) -> Failure {
-    if let Some(why) = guest.verdict() {
-        return Failure::trap(why);
-    }
-    if guest.deadline.passed() {
-        return Failure::Timeout;
-    }
-    if let Some(exceeded) = guest.limiter.exceeded() {
-        return Failure::Memory {
-            what: format!("it wanted more {} than it may have", exceeded.word()),
+    /// Whether it stays: it was called since the last time, is not old, and knows of no attachment
+    /// that is gone.
+    pub(crate) fn tidy(&mut self) -> bool {
+        let idle = self.calls == self.seen;
+        let stays = !idle && self.born.elapsed() < AGE;
+        // What has its own stack is not called here, where nothing else could go on.
+        let released = |instance: &mut Self| match instance.fiber {
+            true => instance.gone().is_empty(),
+            false => here(instance.release_gone(Place::Here)).is_ok(),
         };
-    }
-    if error.is::<PoolConcurrencyLimitError>() {
-        return Failure::Memory {
-            what: "too many instances are alive".to_owned(),
-        };
-    }
-    let trap = error.downcast_ref::<Trap>();
-    let what = trap.map_or_else(|| error.root_cause().to_string(), ToString::to_string);
-    let backtrace = error.downcast_ref::<WasmBacktrace>();
-    let frames = backtrace.map(WasmBacktrace::frames).unwrap_or_default();
-    let name = |frame: &wasmtime::FrameInfo| {
-        let index = || format!("function {}", frame.func_index());
-        frame.func_name().map_or_else(index, str::to_owned)
-    };
-    Failure::Trap {
-        what,
-        stack: frames.iter().take(5).map(name).collect(),
+        let stays = stays && released(self);
+        self.seen = self.calls;
+        stays
     }
 }
 

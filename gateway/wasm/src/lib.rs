@@ -8,21 +8,32 @@
 
 mod bindings;
 mod engine;
+mod exports;
 
+mod attachment;
 mod component;
 mod plugin;
 
 mod host;
 mod limits;
 
+mod aside;
+mod attached;
 mod breaker;
 mod failure;
 mod filter;
+mod flood;
 mod instance;
+mod instances;
+mod schema;
+mod statistics;
 
+pub use attached::{Attached, tidy};
+pub use attachment::Attachment;
 pub use component::{Capability, Component, Hook, Info, LoadError};
 pub use engine::{Engine, EngineError, Pooling, Settings};
 pub use failure::{ConfigError, Failure};
 pub use host::{Counted, Sample, Shared};
-pub use instance::Instances;
-pub use plugin::{Attachment, Plugin, PluginSpec};
+pub use instances::Instances;
+pub use plugin::{Plugin, PluginSpec};
+pub use statistics::InstanceCounts;

@@ -1,6 +1,6 @@
 //! What one instance may take: memory, tables, time on the CPU, calls of the host.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
@@ -41,6 +41,11 @@ impl Limiter {
             used: 0,
             exceeded: None,
         }
+    }
+
+    /// How many bytes of memory the instance has.
+    pub(crate) fn used(&self) -> usize {
+        self.used
     }
 
     pub(crate) fn exceeded(&self) -> Option<Exceeded> {
@@ -99,21 +104,35 @@ impl ResourceLimiter for Limiter {
     }
 }
 
+/// What a call does when an epoch has passed and it still has time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It goes on: its thread has nothing else to do.
+    #[default]
+    Straight,
+    /// It lets others go on first.
+    Yielding,
+}
+
 /// How long the call that runs may still take. It is only looked at when an epoch has passed: calls
 /// that end before that never read a clock.
 #[derive(Debug, Default)]
 pub(crate) struct Deadline {
     limit: Duration,
+    pace: Pace,
     since: Option<Duration>,
+    used: Duration,
     passed: bool,
 }
 
 impl Deadline {
     /// Before a call.
-    pub(crate) fn arm(&mut self, limit: Duration) {
-        self.limit = limit;
-        self.since = None;
-        self.passed = false;
+    pub(crate) fn arm(&mut self, limit: Duration, pace: Pace) {
+        *self = Self {
+            limit,
+            pace,
+            ..Self::default()
+        };
     }
 
     /// Whether the last call was ended.
@@ -122,21 +141,48 @@ impl Deadline {
     }
 
     /// When an epoch has passed. The time limit is CPU time: a call that was only preempted goes on.
-    /// The first epoch ends somewhere within a tick, and starts the count.
     pub(crate) fn check(&mut self) -> UpdateDeadline {
         let now = cpu_time();
-        let since = *self.since.get_or_insert(now);
+        let used = match self.pace {
+            // The first epoch ends somewhere within a tick, and starts the count.
+            Pace::Straight => now.saturating_sub(*self.since.get_or_insert(now)),
+            // Others have run on this thread meanwhile: what counts is the time since it was resumed.
+            Pace::Yielding => {
+                self.used += now.saturating_sub(RESUMED.replace(now));
+                self.used
+            }
+        };
         // Wasmtime charges the next check with a tick: stop where that would be too late.
-        if now.saturating_sub(since) >= self.limit {
+        if used >= self.limit {
             self.passed = true;
             return UpdateDeadline::Interrupt;
         }
-        UpdateDeadline::Continue(1)
+        match self.pace {
+            Pace::Straight => UpdateDeadline::Continue(1),
+            Pace::Yielding => UpdateDeadline::Yield(1),
+        }
     }
 }
 
+/// A call goes on that yields: from here on, its time counts.
+pub(crate) fn resume() {
+    RESUMED.set(cpu_time());
+}
+
+thread_local! {
+    /// The time that this thread had spent when it last resumed a call.
+    static RESUMED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// How long a call may take in all that has so much time on the CPU: it shares a thread with others,
+/// and the machine with workers that come first.
+pub(crate) fn wall(time: Duration) -> Duration {
+    time.saturating_mul(10)
+        .saturating_add(Duration::from_secs(1))
+}
+
 /// The time that this thread has spent on a CPU.
-fn cpu_time() -> Duration {
+pub(crate) fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
 }

@@ -6,17 +6,21 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use route::{Backends, Grants, Isolation, Limits};
 
 use crate::{
-    breaker::Breaker,
-    component::{Capability, Component, Hook, LoadError, Template},
+    aside::{Aside, Running},
+    attachment::Attachment,
+    component::{Capability, Component, LoadError, Template},
     engine::Engine,
-    failure::Failure,
-    host::{Rates, Shared, Values},
-    instance::Instances,
+    failure::{ConfigError, Failure},
+    host::Shared,
+    instance::{Instance, Place, here},
+    limits,
+    schema::Schema,
 };
 
 /// Whether the grants cover a capability.
@@ -26,6 +30,23 @@ fn cover(grants: &Grants, capability: Capability) -> bool {
         Capability::Metrics => grants.metrics,
         Capability::RateLimit => grants.rate_limit,
         Capability::KeyValue => grants.key_value.is_some(),
+    }
+}
+
+/// What is wrong with a configuration, before the plugin itself is asked.
+fn check(schema: &Schema, config: &str) -> Vec<ConfigError> {
+    let whole = |message: String| {
+        vec![ConfigError {
+            pointer: String::new(),
+            message,
+        }]
+    };
+    if config.len() > CONFIG {
+        return whole("it has more than 256 KiB".to_owned());
+    }
+    match serde_json::from_str(config) {
+        Ok(config) => schema.check(config),
+        Err(error) => whole(format!("it is not JSON: {error}")),
     }
 }
 
@@ -53,6 +74,12 @@ pub struct Plugin {
     limits: Limits,
     isolation: Isolation,
     shared: Arc<Shared>,
+    /// The threads that its calls run on, if they take their time.
+    aside: Option<Arc<Aside>>,
+    running: Running,
+    /// How many instances look at bodies piece by piece.
+    streams: Running,
+    most_streams: usize,
     next: AtomicU32,
     /// By namespace, the number under which workers keep its instance.
     places: Mutex<HashMap<Arc<str>, u64>>,
@@ -78,6 +105,8 @@ impl Plugin {
         if needed > limit {
             return Err(LoadError::Memory { needed, limit });
         }
+        let slow = limits.time > INLINE;
+        let aside = slow.then(|| engine.aside()).transpose();
         Ok(Arc::new(Self {
             name: name.into(),
             component,
@@ -85,6 +114,10 @@ impl Plugin {
             limits,
             isolation,
             shared,
+            aside: aside.map_err(LoadError::Aside)?,
+            running: Running::default(),
+            streams: Running::default(),
+            most_streams: engine.instances().div_ceil(4),
             next: AtomicU32::new(0),
             places: Mutex::default(),
         }))
@@ -99,17 +132,16 @@ impl Plugin {
         scope: &str,
         config: String,
     ) -> Result<Arc<Attachment>, Failure> {
+        let errors = check(self.component.schema(), &config);
+        if !errors.is_empty() {
+            return Err(Failure::Config(errors));
+        }
         let namespace: Arc<str> = Arc::from(namespace);
-        let attachment = Arc::new(Attachment {
-            id: self.next.fetch_add(1, Ordering::Relaxed),
-            place: self.place(&namespace),
-            rates: self.shared.rates(scope),
-            values: self.shared.values(&namespace),
-            config,
-            breaker: Breaker::default(),
-            plugin: Arc::clone(self),
-        });
-        Instances::new().take(&attachment)?;
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let place = self.place_of(&namespace);
+        let attachment = Attachment::new(self, (id, place), &namespace, scope, config);
+        let attachment = Arc::new(attachment);
+        here(Instance::ready(None, &attachment, Place::Here))?;
         Ok(attachment)
     }
 
@@ -131,6 +163,40 @@ impl Plugin {
     /// What it shares with its other versions.
     pub fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// The threads that its calls run on; none where that is whoever asks.
+    pub(crate) fn aside(&self) -> Option<&Arc<Aside>> {
+        self.aside.as_ref()
+    }
+
+    /// Where its calls run.
+    pub(crate) fn place(&self) -> Place {
+        match self.aside {
+            Some(_) => Place::Aside,
+            None => Place::Here,
+        }
+    }
+
+    /// How many of its calls run aside.
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// How many bodies it looks at piece by piece.
+    pub(crate) fn streams(&self) -> &Running {
+        &self.streams
+    }
+
+    /// How many there may be: each has an instance for itself, and those of one plugin are not to use
+    /// up the pool for all.
+    pub(crate) fn most_streams(&self) -> usize {
+        self.most_streams
+    }
+
+    /// How long one of its calls may take in all.
+    pub(crate) fn wall(&self) -> Duration {
+        limits::wall(self.limits.time)
     }
 
     pub(crate) fn isolation(&self) -> Isolation {
@@ -157,7 +223,7 @@ impl Plugin {
         }
     }
 
-    fn place(&self, namespace: &Arc<str>) -> u64 {
+    fn place_of(&self, namespace: &Arc<str>) -> u64 {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let place = places.entry(Arc::clone(namespace));
@@ -165,53 +231,9 @@ impl Plugin {
     }
 }
 
-/// A plugin in a chain, with its configuration there. When the last reference is gone, instances
-/// forget it.
-pub struct Attachment {
-    id: u32,
-    place: u64,
-    config: String,
-    plugin: Arc<Plugin>,
-    rates: Arc<Rates>,
-    values: Arc<Values>,
-    breaker: Breaker,
-}
-
-impl Attachment {
-    /// The plugin.
-    pub fn plugin(&self) -> &Arc<Plugin> {
-        &self.plugin
-    }
-
-    /// Whether the plugin has this hook.
-    pub fn has(&self, hook: Hook) -> bool {
-        self.plugin.component.hooks().contains(&hook)
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.id
-    }
-
-    pub(crate) fn place(&self) -> u64 {
-        self.place
-    }
-
-    pub(crate) fn config(&self) -> &str {
-        &self.config
-    }
-
-    pub(crate) fn rates(&self) -> &Arc<Rates> {
-        &self.rates
-    }
-
-    pub(crate) fn values(&self) -> &Values {
-        &self.values
-    }
-
-    pub(crate) fn breaker(&self) -> &Breaker {
-        &self.breaker
-    }
-}
-
+/// Up to here, a hook's time is short enough for a worker to wait for it.
+const INLINE: Duration = Duration::from_millis(1);
+/// The largest configuration: what all annotations of an object have together.
+const CONFIG: usize = 256 << 10;
 /// The most that any plugin keeps in a namespace.
 const VALUES: usize = 4 << 20;

@@ -48,19 +48,56 @@ pub enum Hook {
     Request,
     /// With the head of a response.
     Response,
+    /// With the whole body of a request.
+    RequestBody,
+    /// With the whole body of a response.
+    ResponseBody,
+    /// With each piece of a response's body.
+    ResponseStream,
+}
+
+impl Hook {
+    /// The name of its interface in `portcullis:filter`.
+    pub fn interface(self) -> &'static str {
+        match self {
+            Self::Request => "request-hook",
+            Self::Response => "response-hook",
+            Self::RequestBody => "request-body-hook",
+            Self::ResponseBody => "response-body-hook",
+            Self::ResponseStream => "response-stream-hook",
+        }
+    }
+
+    /// The name of its function there.
+    pub(crate) fn function(self) -> &'static str {
+        match self {
+            Self::Request => "on-request",
+            Self::Response => "on-response",
+            Self::RequestBody => "on-request-body",
+            Self::ResponseBody => "on-response-body",
+            Self::ResponseStream => "on-response-chunk",
+        }
+    }
+
+    const ALL: [Self; 5] = [
+        Self::Request,
+        Self::Response,
+        Self::RequestBody,
+        Self::ResponseBody,
+        Self::ResponseStream,
+    ];
 }
 
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Request => "request-hook",
-            Self::Response => "response-hook",
-        })
+        f.write_str(self.interface())
     }
 }
 
 /// What a component needs and gives.
 pub(super) struct World {
+    /// The interfaces that it imports, but for `types`.
+    pub(super) imports: Vec<String>,
     pub(super) capabilities: Vec<Capability>,
     pub(super) hooks: Vec<Hook>,
 }
@@ -70,7 +107,7 @@ pub(super) fn check(
     compiled: &wasmtime::component::Component,
 ) -> Result<World, LoadError> {
     let ty = compiled.component_type();
-    let mut capabilities = Vec::new();
+    let (mut imports, mut capabilities) = (Vec::new(), Vec::new());
     for (name, _) in ty.imports(engine.inner()) {
         let Some(interface) = ours(name)? else {
             return Err(LoadError::Foreign {
@@ -81,7 +118,14 @@ pub(super) fn check(
         match all.find(|capability| capability.interface() == interface) {
             Some(capability) => capabilities.push(capability),
             None if UNGRANTED.contains(&interface) => {}
-            None => return Err(unavailable(interface)),
+            None => {
+                return Err(LoadError::Unavailable {
+                    interface: format!("portcullis:filter/{interface}"),
+                });
+            }
+        }
+        if interface != "types" {
+            imports.push(interface.to_owned());
         }
     }
 
@@ -89,13 +133,12 @@ pub(super) fn check(
     let mut plugin = false;
     for (name, _) in ty.exports(engine.inner()) {
         // What it exports besides is its own affair.
-        match ours(name)? {
-            Some("plugin") => plugin = true,
-            Some("request-hook") => hooks.push(Hook::Request),
-            Some("response-hook") => hooks.push(Hook::Response),
-            Some(hook) if hook.ends_with("-hook") => return Err(unavailable(hook)),
-            Some(_) | None => {}
-        }
+        let Some(interface) = ours(name)? else {
+            continue;
+        };
+        plugin |= interface == "plugin";
+        let mut all = Hook::ALL.into_iter();
+        hooks.extend(all.find(|hook| hook.interface() == interface));
     }
     if !plugin {
         return Err(LoadError::NoPlugin);
@@ -104,6 +147,7 @@ pub(super) fn check(
         return Err(LoadError::NoHook);
     }
     Ok(World {
+        imports,
         capabilities,
         hooks,
     })
@@ -122,12 +166,6 @@ fn ours(name: &str) -> Result<Option<&str>, LoadError> {
         });
     }
     Ok(Some(interface))
-}
-
-fn unavailable(interface: &str) -> LoadError {
-    LoadError::Unavailable {
-        interface: format!("portcullis:filter/{interface}"),
-    }
 }
 
 /// What every plugin may import.

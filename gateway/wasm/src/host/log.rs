@@ -23,6 +23,9 @@ impl wit::log::Host for Guest {
         };
         self.lines_left = left;
         let line = line(&message);
+        if level == Level::Error {
+            self.said = Some(line.clone());
+        }
         let plugin = &*self.name;
         let facts = self.exchange.as_ref().map(|exchange| &exchange.facts);
         let namespace = facts.map(|facts| facts.route.ingress.namespace.as_str());

@@ -16,8 +16,10 @@ impl wit::types::HostResponse for Guest {
     }
 
     fn set_status(&mut self, handle: Handle, status: u16) -> Set {
-        let set = self.response(&handle)?.set_status(status);
-        Ok(set.map_err(refusal))
+        let Some(exchange) = self.response_mut(&handle)? else {
+            return Ok(Err(HeaderError::Forbidden));
+        };
+        Ok(exchange.set_status(status).map_err(refusal))
     }
 
     fn header(&mut self, handle: Handle, name: String) -> Result<Option<Vec<u8>>> {
@@ -66,7 +68,9 @@ impl wit::types::HostResponse for Guest {
 }
 
 fn change(guest: &mut Guest, handle: &Handle, change: Change, name: &str, value: &[u8]) -> Set {
-    let exchange = guest.response(handle)?;
+    let Some(exchange) = guest.response_mut(handle)? else {
+        return Ok(Err(HeaderError::Forbidden));
+    };
     let changed = exchange.change(Message::Response, change, name, value);
     Ok(changed.map_err(refusal))
 }

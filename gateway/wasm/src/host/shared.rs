@@ -7,11 +7,13 @@ use std::{
 };
 
 use super::{Metrics, Rates, Sample, Values};
+use crate::statistics::{InstanceCounts, Statistics};
 
 /// The state of a plugin that outlives its versions. Give the same to each of them.
 #[derive(Debug, Default)]
 pub struct Shared {
     metrics: Metrics,
+    statistics: Arc<Statistics>,
     /// By the item of an Ingress's chain. What no chain has any more is forgotten.
     rates: Mutex<HashMap<String, Weak<Rates>>>,
     /// By namespace.
@@ -22,6 +24,15 @@ impl Shared {
     /// What its instances have counted.
     pub fn samples(&self) -> Vec<Sample> {
         self.metrics.samples()
+    }
+
+    /// The instances of all its versions.
+    pub fn instances(&self) -> InstanceCounts {
+        self.statistics.read()
+    }
+
+    pub(crate) fn statistics(&self) -> &Arc<Statistics> {
+        &self.statistics
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -25,12 +25,31 @@ fn a_table_stays_below_its_limit() {
 #[test]
 fn only_time_on_the_cpu_counts() {
     let mut deadline = Deadline::default();
-    deadline.arm(Duration::from_millis(20));
+    deadline.arm(Duration::from_millis(20), Pace::Straight);
     assert!(matches!(deadline.check(), UpdateDeadline::Continue(1)));
     std::thread::sleep(Duration::from_millis(40));
     assert!(matches!(deadline.check(), UpdateDeadline::Continue(1)));
     while matches!(deadline.check(), UpdateDeadline::Continue(_)) {}
     assert!(deadline.passed());
-    deadline.arm(Duration::from_millis(20));
+    deadline.arm(Duration::from_millis(20), Pace::Straight);
     assert!(!deadline.passed());
+}
+
+#[test]
+fn what_others_spend_on_the_thread_does_not_count() {
+    let mut deadline = Deadline::default();
+    let spend = || {
+        let start = cpu_time();
+        while cpu_time() - start < Duration::from_millis(15) {}
+    };
+    deadline.arm(Duration::from_millis(20), Pace::Yielding);
+    resume();
+    spend();
+    assert!(matches!(deadline.check(), UpdateDeadline::Yield(1)));
+    spend();
+    resume();
+    assert!(matches!(deadline.check(), UpdateDeadline::Yield(1)));
+    spend();
+    assert!(matches!(deadline.check(), UpdateDeadline::Interrupt));
+    assert!(deadline.passed());
 }

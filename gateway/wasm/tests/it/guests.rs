@@ -14,6 +14,14 @@ pub(crate) struct Guest {
     pub(crate) on_request: Option<String>,
     /// `(param $config i32) (param $req i32) (param $resp i32) (result i32)`.
     pub(crate) on_response: Option<String>,
+    /// `(param $config i32) (param $req i32) (param $body i32) (param $size i32) (result i32)`.
+    pub(crate) on_request_body: Option<String>,
+    /// The same, with `(param $resp i32)` after the request.
+    pub(crate) on_response_body: Option<String>,
+    /// The same, with `(param $last i32)` at the end.
+    pub(crate) on_chunk: Option<String>,
+    /// How many pages of memory it begins with.
+    pub(crate) pages: u32,
     /// `(param $id i32) (param $text i32) (param $length i32) (result i32)`.
     pub(crate) configure: String,
     /// `(result i32)`.
@@ -31,6 +39,10 @@ impl Default for Guest {
             own: String::new(),
             on_request: Some(NEXT.to_owned()),
             on_response: None,
+            on_request_body: None,
+            on_response_body: None,
+            on_chunk: None,
+            pages: 2,
             configure: OK.to_owned(),
             describe: "i32.const 64".to_owned(),
             release: String::new(),
@@ -56,8 +68,8 @@ impl Guest {
         }
     }
 
-    /// The core module, in text.
-    fn text(&self) -> String {
+    /// The hooks that it has.
+    fn hooks(&self) -> String {
         let hook = |name: &str, params: &str, body: &Option<String>| {
             body.as_ref().map_or_else(String::new, |body| {
                 format!("(func (export \"{name}\") {params} (result i32) (global.set $heap (i32.const 8192)) {body})")
@@ -73,7 +85,29 @@ impl Guest {
             "(param $config i32) (param $req i32) (param $resp i32)",
             &self.on_response,
         );
+        let request_body = body_hook(
+            "request-body-hook@0.1.0#on-request-body",
+            &["config", "req", "body", "size"],
+            self.on_request_body.as_ref(),
+        );
+        let response_body = body_hook(
+            "response-body-hook@0.1.0#on-response-body",
+            &["config", "req", "resp", "body", "size"],
+            self.on_response_body.as_ref(),
+        );
+        let chunk = body_hook(
+            "response-stream-hook@0.1.0#on-response-chunk",
+            &["config", "req", "resp", "body", "size", "last"],
+            self.on_chunk.as_ref(),
+        );
+        [request, response, request_body, response_body, chunk].concat()
+    }
+
+    /// The core module, in text.
+    fn text(&self) -> String {
+        let hooks = self.hooks();
         let Self {
+            pages,
             own,
             configure,
             describe,
@@ -81,7 +115,10 @@ impl Guest {
             schema,
             ..
         } = self;
-        let needs_response = own.contains("response") || self.on_response.is_some();
+        let needs_response = own.contains("response")
+            || self.on_response.is_some()
+            || self.on_response_body.is_some()
+            || self.on_chunk.is_some();
         let drop_response = if needs_response {
             r#"(import "portcullis:filter/types@0.1.0" "[resource-drop]response" (func $drop-response (param i32)))"#
         } else {
@@ -98,7 +135,7 @@ impl Guest {
             (import "portcullis:filter/types@0.1.0" "[resource-drop]request" (func $drop-request (param i32)))
             {drop_response}
             {imports}
-            (memory (export "memory") 2)
+            (memory (export "memory") {pages})
             (global $heap (mut i32) (i32.const 8192))
             ;; At 16 lies a verdict `next` and a result `ok`; at 64 what `describe` returns.
             (data (i32.const 64) "\80\00\00\00\05\00\00\00\90\00\00\00\05\00\00\00\a0\00\00\00")
@@ -115,8 +152,7 @@ impl Guest {
             (func (export "portcullis:filter/plugin@0.1.0#configure")
                 (param $id i32) (param $text i32) (param $length i32) (result i32) {configure})
             (func (export "portcullis:filter/plugin@0.1.0#release") (param $id i32) {release})
-            {request}
-            {response}
+            {hooks}
             {rest})"#
         )
     }
@@ -138,10 +174,13 @@ impl Guest {
             if present { line } else { String::new() }
         };
         let world = format!(
-            "package test:guest;\nworld guest {{\nimport portcullis:filter/types@{version};\n{}{}{}{}\n}}",
+            "package test:guest;\nworld guest {{\nimport portcullis:filter/types@{version};\n{}{}{}{}{}{}{}\n}}",
             export("plugin", true),
             export("request-hook", self.on_request.is_some()),
             export("response-hook", self.on_response.is_some()),
+            export("request-body-hook", self.on_request_body.is_some()),
+            export("response-body-hook", self.on_response_body.is_some()),
+            export("response-stream-hook", self.on_chunk.is_some()),
             self.world.replace("@0.1.0", &format!("@{version}")),
         );
         let mut resolve = Resolve::default();
@@ -158,6 +197,24 @@ impl Guest {
             .and_then(|mut encoder| encoder.encode())
             .unwrap_or_else(|error| panic!("{error:?}\n{text}"))
     }
+}
+
+/// A hook that is given bytes. They lie on the heap, which is free again when it returns.
+fn body_hook(name: &str, params: &[&str], body: Option<&String>) -> String {
+    let Some(body) = body else {
+        return String::new();
+    };
+    let all =
+        |how: &dyn Fn(&str) -> String| -> String { params.iter().map(|name| how(name)).collect() };
+    let typed = all(&|name| format!("(param ${name} i32)"));
+    let given = all(&|name| format!("(local.get ${name})"));
+    let inner = name.replace(['#', '@'], "-");
+    format!(
+        "(func $inner-{inner} {typed} (result i32) {body})
+        (func (export \"portcullis:filter/{name}\") {typed} (result i32) (local $done i32)
+            (local.set $done (call $inner-{inner} {given}))
+            (global.set $heap (i32.const 8192)) (local.get $done))"
+    )
 }
 
 /// Imports `request.header` as `$header`.

@@ -289,11 +289,11 @@ fn a_refused_configuration_says_where() {
         ..Guest::default()
     };
     match attach_with(&plugin(&guest, |_| {}), "{}").err().unwrap() {
-        Failure::Config(error) => {
-            assert_eq!(
-                (error.pointer.as_str(), error.message.as_str()),
-                ("/a/b", "bad")
-            );
+        Failure::Config(errors) => {
+            let [error] = &errors[..] else {
+                panic!("one error: {errors:?}");
+            };
+            assert_eq!((&*error.pointer, &*error.message), ("/a/b", "bad"));
         }
         other => panic!("{other}"),
     }

@@ -112,7 +112,7 @@ fn an_unreachable_is_a_trap_with_its_place() {
         ..Guest::on_request("(call $inner) i32.const 16")
     };
     match fails(guest) {
-        Failure::Trap { what, stack } => {
+        Failure::Trap { what, stack, .. } => {
             assert!(what.contains("unreachable"), "{what}");
             assert!(stack[0].contains("inner"), "{stack:?}");
         }

@@ -136,7 +136,7 @@ fn describe_may_neither_loop_nor_trap_nor_use_what_is_granted() {
             ..Guest::default()
         };
         assert!(
-            matches!(error(&guest.build()), LoadError::Schema),
+            matches!(error(&guest.build()), LoadError::Schema { .. }),
             "{schema:?}"
         );
     }

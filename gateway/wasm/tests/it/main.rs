@@ -7,11 +7,13 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod bodies;
 mod guests;
 mod hooks;
 mod hostile;
 mod loading;
 mod released;
+mod streams;
 
 use std::{
     net::IpAddr,
@@ -19,11 +21,11 @@ use std::{
 };
 
 use guests::Guest;
-use proxy::filter::{Exchange, Facts, Services, Steering};
-use route::{Grants, Isolation, Limits, Route};
+use proxy::filter::{Asked, Exchange, Facts, Outcome, Services, Steering};
+use route::{Grants, Isolation, Limits, OnError, Route};
 use wasm::{
-    Attachment, Component, Engine, Failure, Instances, LoadError, Plugin, PluginSpec, Settings,
-    Shared,
+    Attached, Attachment, Component, Engine, Failure, Instances, LoadError, Plugin, PluginSpec,
+    Settings, Shared,
 };
 
 /// One engine for all tests, as in the gateway.
@@ -96,4 +98,40 @@ fn attach(plugin: &Arc<Plugin>) -> Arc<Attachment> {
 
 fn attach_with(plugin: &Arc<Plugin>, config: &str) -> Result<Arc<Attachment>, Failure> {
     plugin.attach("default", "site/filter", config.to_owned())
+}
+
+/// The attachment as the proxy has it.
+fn filter(attachment: &Arc<Attachment>) -> Attached {
+    Attached::new(Arc::clone(attachment), OnError::Closed)
+}
+
+/// The answer of a plugin that answers at once.
+fn now<V>(asked: Asked<V>) -> Outcome<V> {
+    match asked {
+        Asked::Done(outcome) => outcome,
+        Asked::Later(_) => panic!("it runs aside"),
+    }
+}
+
+/// The answer of a plugin that takes its time.
+fn later<V>(asked: Asked<V>) -> Outcome<V> {
+    match asked {
+        Asked::Done(_) => panic!("it answers at once"),
+        Asked::Later(answer) => runtime().block_on(answer),
+    }
+}
+
+/// A worker's runtime, on this thread.
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().expect("a runtime")
+}
+
+/// A request that was answered.
+fn answered() -> Box<Exchange> {
+    let mut exchange = exchange();
+    let response = http::Response::builder().header("r", "1");
+    let (response, ()) = response.body(()).expect("a response").into_parts();
+    exchange.response = Some(response);
+    exchange
 }
