@@ -21,3 +21,9 @@ pub trait Named: crate::Filter {
     /// The version of its package.
     const VERSION: &'static str;
 }
+
+/// A use of everything that a filter has.
+#[cfg(not(target_family = "wasm"))]
+pub fn use_it<F: Named>(config: &str) {
+    drop(crate::configuration::filter::<F>(config));
+}

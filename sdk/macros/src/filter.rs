@@ -40,6 +40,9 @@ pub(crate) fn exports(item: TokenStream) -> Result<TokenStream, String> {
                 const VERSION: &'static str = ::core::env!(\"CARGO_PKG_VERSION\");
             }}
         }};
+        // Elsewhere nothing calls a filter but its tests: it is not dead code.
+        #[cfg(not(target_family = \"wasm\"))]
+        const _: fn(&str) = ::portcullis_sdk::export::use_it::<{filter}>;
         #[cfg(target_family = \"wasm\")]
         const _: () = {{
             impl ::portcullis_sdk::export::Exported for {filter} {{
