@@ -16,9 +16,7 @@ use clap::{
 };
 
 pub(crate) use arguments::{AccessTarget, Arguments, Redirect};
-pub(crate) use author::{
-    BenchFlags, BuildFlags, InspectFlags, NewFlags, PluginCommand, TestFlags,
-};
+pub(crate) use author::{BenchFlags, BuildFlags, InspectFlags, NewFlags, PluginCommand, TestFlags};
 pub(crate) use limits::LimitFlags;
 pub(crate) use listen::ListenFlags;
 pub(crate) use plugins::{PluginFlags, names as plugin_names};
@@ -215,10 +213,12 @@ pub(crate) fn run_flags(arguments: &[OsString]) -> Result<RunFlags, clap::Error>
     let start = ["portcullis", "run"].map(OsString::from);
     match Cli::try_parse_from(start.iter().chain(arguments))?.command {
         Command::Run(flags) => Ok(*flags),
-        Command::Check(_) | Command::Demo(_) | Command::Explain(_) | Command::Plugin(_) => Err(Cli::command().error(
-            clap::error::ErrorKind::InvalidSubcommand,
-            "not the flags of run",
-        )),
+        Command::Check(_) | Command::Demo(_) | Command::Explain(_) | Command::Plugin(_) => {
+            Err(Cli::command().error(
+                clap::error::ErrorKind::InvalidSubcommand,
+                "not the flags of run",
+            ))
+        }
     }
 }
 

@@ -117,7 +117,11 @@ impl Loader {
             }
         }
         self.load(config);
-        findings.extend(self.plugins.iter().filter_map(|(id, known)| known.finding(id)));
+        findings.extend(
+            self.plugins
+                .iter()
+                .filter_map(|(id, known)| known.finding(id)),
+        );
         self.attach(&items, &mut findings);
 
         let all = self.slots.iter().map(|(ingress, slots)| {

@@ -72,7 +72,7 @@ fn attached(plugin: &Arc<Plugin>, config: &serde_json::Value) -> anyhow::Result<
     let attachment = plugin
         .attach("default", "default/test/filter", config.to_string())
         .context("the configuration is refused")?;
-    Ok(Attached::new(attachment, "filter", OnError::Closed))
+    Ok(Attached::new(attachment, OnError::Closed))
 }
 
 /// Every backend is there, and keeps every session.

@@ -104,8 +104,12 @@ impl Program {
         let (access, writer) = access::open(&access)?;
         let gateway = Gateway::new(settings, access, wasm::tidy)?;
         let state = Arc::new(State::default());
-        let publisher =
-            Publisher::open(manifests, (options, sandbox), Arc::clone(&gateway), Arc::clone(&state))?;
+        let publisher = Publisher::open(
+            manifests,
+            (options, sandbox),
+            Arc::clone(&gateway),
+            Arc::clone(&state),
+        )?;
         tracing::debug!(workers, version = env!("CARGO_PKG_VERSION"), "prepared");
         Ok(Self {
             gateway,

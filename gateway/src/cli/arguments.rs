@@ -111,7 +111,12 @@ impl ReadingFlags {
         let folder = plugins.plugins.as_deref();
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             let text = folder.display().to_string();
-            reader.mistake("--plugins", &text, "is no folder", "write one that is there");
+            reader.mistake(
+                "--plugins",
+                &text,
+                "is no folder",
+                "write one that is there",
+            );
         }
         let shared = &plugins.shared_plugin_namespaces;
         ingress::Options {

@@ -1,6 +1,10 @@
 //! The operator's say over plugins.
 
-use std::{ffi::OsStr, fs, path::{Path, PathBuf}};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use ingress::Ceilings;
@@ -40,7 +44,11 @@ impl PluginFlags {
                 reader.mistake("--plugin-grants", grant, "is no grant", &hint);
             }
         }
-        let memory = reader.size("--plugin-max-memory", &self.plugin_max_memory, Zero::Refused);
+        let memory = reader.size(
+            "--plugin-max-memory",
+            &self.plugin_max_memory,
+            Zero::Refused,
+        );
         if memory > MOST_MEMORY {
             let text = &self.plugin_max_memory;
             let hint = "write a size up to 1Gi";

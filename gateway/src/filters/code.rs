@@ -113,7 +113,8 @@ impl Files {
             Some((_, _, code)) if *code.bytes == *bytes => code,
             Some(_) | None => Code::of(bytes.into()),
         };
-        self.known.insert(path.to_owned(), (stamp, now, code.clone()));
+        self.known
+            .insert(path.to_owned(), (stamp, now, code.clone()));
         Ok(code)
     }
 }
@@ -217,6 +218,9 @@ mod tests {
         fs::create_dir(one.path().join("..data")).unwrap();
         fs::write(one.path().join("..data/b.wasm"), "b").unwrap();
         symlink("..data/b.wasm", one.path().join("b.wasm")).unwrap();
-        assert_eq!(*files.find(&file("b.wasm", &[one.path()])).unwrap().bytes, *b"b");
+        assert_eq!(
+            *files.find(&file("b.wasm", &[one.path()])).unwrap().bytes,
+            *b"b"
+        );
     }
 }

@@ -48,7 +48,9 @@ impl Compiler {
                 wake();
             }
         };
-        let spawned = thread::Builder::new().name("compiler".to_owned()).spawn(work);
+        let spawned = thread::Builder::new()
+            .name("compiler".to_owned())
+            .spawn(work);
         spawned.map_err(EngineError::Clock)?;
         Ok(Self { jobs, done })
     }

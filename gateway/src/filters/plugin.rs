@@ -37,7 +37,7 @@ struct Running {
 
 /// What acts at once when it changes.
 #[derive(Clone, PartialEq)]
-struct Terms {
+pub(super) struct Terms {
     grants: Grants,
     limits: Limits,
     isolation: Isolation,
@@ -182,18 +182,9 @@ impl Known {
     }
 
     /// The plugin, or how requests fail without it.
-    pub(super) fn running(&self) -> Result<&Arc<Plugin>, Fault> {
-        self.running
-            .as_ref()
-            .map(|running| &running.plugin)
-            .ok_or(Fault::Load)
-    }
-
-    /// Whether another plugin was made of other code only: what it may is the same.
-    pub(super) fn differs_in_code_only(&self, other: &Plugin) -> bool {
-        self.running.as_ref().is_some_and(|running| {
-            running.plugin.grants() == other.grants() && running.plugin.limits() == other.limits()
-        })
+    pub(super) fn running(&self) -> Result<(&Arc<Plugin>, &Terms), Fault> {
+        let running = self.running.as_ref().ok_or(Fault::Load)?;
+        Ok((&running.plugin, &running.terms))
     }
 
     /// The digests of the code that is needed.

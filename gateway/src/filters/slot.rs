@@ -7,7 +7,10 @@ use proxy::filter::{Broken, Fault, Filter};
 use route::{FilterRef, IngressName, OnError};
 use wasm::{Attached, Failure, Plugin};
 
-use super::{Finding, plugin::Known};
+use super::{
+    Finding,
+    plugin::{Known, Terms},
+};
 
 /// What stands at a place of a chain.
 #[derive(Clone)]
@@ -23,14 +26,14 @@ pub(super) struct Slot {
 /// What it was made from: the same again makes the same filter.
 #[derive(Clone)]
 enum Basis {
-    Plugin(Arc<Plugin>),
+    Plugin(Arc<Plugin>, Terms),
     Nothing(Fault),
 }
 
 /// A plugin with a configuration that it accepted.
 #[derive(Clone)]
 struct Good {
-    plugin: Arc<Plugin>,
+    terms: Terms,
     config: String,
     filter: Arc<dyn Filter>,
 }
@@ -44,7 +47,7 @@ impl Slot {
     ) -> (Self, bool) {
         let on_error = known.on_error;
         let basis = match known.running() {
-            Ok(plugin) => Basis::Plugin(Arc::clone(plugin)),
+            Ok((plugin, terms)) => Basis::Plugin(Arc::clone(plugin), terms.clone()),
             Err(fault) => Basis::Nothing(fault),
         };
         let old = before.and_then(|slots| slots.get(item));
@@ -65,9 +68,8 @@ impl Slot {
                 on_error,
                 basis,
             },
-            Basis::Plugin(plugin) => {
-                let plugin = Arc::clone(plugin);
-                Self::attached(known, &plugin, (ingress, item), last)
+            Basis::Plugin(plugin, terms) => {
+                Self::attached((plugin, terms), on_error, (ingress, item), last)
             }
         };
         (slot, true)
@@ -75,29 +77,27 @@ impl Slot {
 
     /// The plugin with its configuration here; where it does not accept that, with the last good one.
     fn attached(
-        known: &Known,
-        plugin: &Arc<Plugin>,
+        (plugin, terms): (&Arc<Plugin>, &Terms),
+        on_error: OnError,
         (ingress, item): (&IngressName, &FilterRef),
         last: Option<Good>,
     ) -> Self {
-        let on_error = known.on_error;
         let slot = |finding, good: Option<Good>| Self {
             filter: good.as_ref().map_or_else(
                 || broken(Fault::Config, on_error),
                 |good| Arc::clone(&good.filter),
             ),
             finding,
-            basis: Basis::Plugin(Arc::clone(plugin)),
+            basis: Basis::Plugin(Arc::clone(plugin), terms.clone()),
             on_error,
             good,
         };
         let attach = |config: &str| {
             let scope = format!("{ingress}/{}", item.alias);
             let attachment = plugin.attach(&ingress.namespace, &scope, config.to_owned())?;
-            let filter: Arc<dyn Filter> =
-                Arc::new(Attached::new(attachment, &item.alias, on_error));
+            let filter: Arc<dyn Filter> = Arc::new(Attached::new(attachment, on_error));
             Ok::<_, Failure>(Good {
-                plugin: Arc::clone(plugin),
+                terms: terms.clone(),
                 config: config.to_owned(),
                 filter,
             })
@@ -113,7 +113,7 @@ impl Slot {
         let kept = last.and_then(|last| match attach(&last.config) {
             Ok(good) => Some(good),
             // The new code does not take it either: then the old code, if it may not more than the new.
-            Err(_) => Some(last).filter(|last| known.differs_in_code_only(&last.plugin)),
+            Err(_) => Some(last).filter(|last| last.terms == *terms),
         });
         let tail = match (&kept, on_error) {
             (Some(_), _) => "the last good one goes on serving",
@@ -125,7 +125,10 @@ impl Slot {
             namespace: ingress.namespace.clone(),
             name: ingress.name.clone(),
             field: item.field.clone(),
-            message: format!("the filter {} does not work so: {failure} ({tail})", item.alias),
+            message: format!(
+                "the filter {} does not work so: {failure} ({tail})",
+                item.alias
+            ),
             hint: format!("write what {} understands", plugin.name()),
         });
         slot(finding, kept)
@@ -135,9 +138,9 @@ impl Slot {
 impl Basis {
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Plugin(one), Self::Plugin(other)) => Arc::ptr_eq(one, other),
+            (Self::Plugin(one, _), Self::Plugin(other, _)) => Arc::ptr_eq(one, other),
             (Self::Nothing(one), Self::Nothing(other)) => one == other,
-            (Self::Plugin(_), Self::Nothing(_)) | (Self::Nothing(_), Self::Plugin(_)) => false,
+            (Self::Plugin(..), Self::Nothing(_)) | (Self::Nothing(_), Self::Plugin(..)) => false,
         }
     }
 }

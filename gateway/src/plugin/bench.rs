@@ -26,7 +26,9 @@ pub(super) fn command(flags: &BenchFlags) -> anyhow::Result<ExitCode> {
         Some(text) => serde_json::from_str(text).context("--request is none")?,
         None => serde_json::from_value(usual())?,
     };
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let mut hot = None;
     for (name, isolation) in [("hot", Isolation::Shared), ("fresh", Isolation::Request)] {
         let plugin = granted(&engine, &component, Limits::default(), isolation)?;

@@ -27,7 +27,9 @@ pub(super) fn command(flags: &TestFlags) -> anyhow::Result<ExitCode> {
             flags.cases.display()
         )
     })?;
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let (mut passed, mut failed) = (0, 0);
     for (index, line) in text.lines().enumerate() {
         if line.trim().is_empty() || line.trim_start().starts_with("//") {
@@ -235,7 +237,9 @@ impl Outcome {
         let body = self.request_body.clone().unwrap_or_default();
         let body = String::from_utf8_lossy(&body);
         if let Some(wanted) = sent.body.as_ref().filter(|wanted| **wanted != body) {
-            return Some(format!("the request's body is {body:?} instead of {wanted:?}"));
+            return Some(format!(
+                "the request's body is {body:?} instead of {wanted:?}"
+            ));
         }
         let backend = exchange.steering.backend.as_deref().unwrap_or_default();
         let wanted = expected.backend.as_ref().filter(|w| **w != backend)?;
