@@ -4,6 +4,8 @@ use std::{fmt::Write, fs, sync::atomic::Ordering};
 
 use ingress::Severity;
 
+mod plugins;
+
 use crate::state::{Phase, State};
 
 /// Prometheus text about the control side and the process.
@@ -63,6 +65,7 @@ pub(crate) fn text(state: &State, dropped: Option<u64>) -> String {
             dropped,
         );
     }
+    plugins::text(&mut out, &state.plugins());
     if let Some(bytes) = resident() {
         single(&mut out, RESIDENT, "gauge", "Resident memory.", bytes);
     }

@@ -6,7 +6,7 @@ use proxy::{AccessLog, Settings};
 use super::*;
 
 fn admin() -> Admin {
-    let gateway = Gateway::new(Settings::default(), AccessLog::off()).unwrap();
+    let gateway = Gateway::new(Settings::default(), AccessLog::off(), || {}).unwrap();
     Admin::new(gateway, Arc::new(State::default()), None)
 }
 

@@ -65,6 +65,26 @@ pub(crate) struct PluginView {
     version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<usize>,
+    /// What instances of it have counted.
+    #[serde(skip)]
+    shared: Arc<Shared>,
+}
+
+impl PluginView {
+    /// Its name, as people write it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it runs as it should.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state == "ready"
+    }
+
+    /// What instances of it have counted.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 impl Known {
@@ -167,9 +187,11 @@ impl Known {
                 terms: terms.clone(),
             }),
             Err(error) => {
-                let field = match error {
-                    wasm::LoadError::NotGranted(_) => "spec.grants",
-                    _ => "spec.limits",
+                let ungranted = matches!(error, wasm::LoadError::NotGranted(_));
+                let field = if ungranted {
+                    "spec.grants"
+                } else {
+                    "spec.limits"
                 };
                 self.fail(field, split(&error.to_string()));
                 None
@@ -238,12 +260,8 @@ impl Known {
             }),
             version: component.map(|component| component.info().version.clone()),
             size: component.map(Component::size),
+            shared: Arc::clone(&self.shared),
         }
-    }
-
-    /// What instances of it have counted.
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
     }
 }
 
