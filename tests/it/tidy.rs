@@ -87,7 +87,7 @@ fn big_libraries_live_in_one_room_each() {
         ("k8s-openapi", &["gateway/ingress"][..]),
         ("kube", &["gateway/ingress"]),
         ("wasmtime", &["gateway/wasm"]),
-        ("tokio-rustls", &["gateway/proxy"]),
+        ("tokio-rustls", &["gateway/proxy", "gateway/wasm"]),
     ];
     for (library, homes) in homes {
         for folder in [
