@@ -130,6 +130,8 @@ pub struct Component {
 pub(crate) struct Template {
     pub(crate) pre: InstancePre<Guest>,
     pub(crate) exports: Exports,
+    /// Whether its calls need a stack of their own, as they can wait.
+    pub(crate) waits: bool,
 }
 
 impl Component {
@@ -150,6 +152,7 @@ impl Component {
         let mut linker = Linker::new(engine.inner());
         host::link(&mut linker, &world.capabilities).map_err(LoadError::Mismatch)?;
         let template = Template {
+            waits: world.capabilities.contains(&Capability::HttpClient),
             exports: Exports::find(&compiled, &world.hooks).map_err(LoadError::Mismatch)?,
             pre: linker
                 .instantiate_pre(&compiled)
@@ -253,7 +256,7 @@ fn describe(engine: &Engine, template: &Template) -> Result<Info, LoadError> {
         template,
         (name, engine.max_memory()),
         Life::uncounted(),
-        false,
+        template.waits,
         Place::Here,
     );
     let mut instance = here(start).map_err(|failure| failure.or_mismatch())?;

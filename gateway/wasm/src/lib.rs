@@ -20,6 +20,7 @@ mod limits;
 mod aside;
 mod attached;
 mod breaker;
+mod callouts;
 mod failure;
 mod filter;
 mod flood;
@@ -30,6 +31,7 @@ mod statistics;
 
 pub use attached::{Attached, tidy};
 pub use attachment::Attachment;
+pub use callouts::{HttpSettings, Roots};
 pub use component::{Capability, Component, Hook, Info, LoadError};
 pub use engine::{Engine, EngineError, Pooling, Settings};
 pub use failure::{ConfigError, Failure};

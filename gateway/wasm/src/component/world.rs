@@ -15,6 +15,8 @@ pub enum Capability {
     RateLimit,
     /// Values in memory.
     KeyValue,
+    /// Requests to other servers.
+    HttpClient,
 }
 
 impl Capability {
@@ -25,6 +27,7 @@ impl Capability {
             Self::Metrics => "metrics",
             Self::RateLimit => "rate-limit",
             Self::KeyValue => "key-value",
+            Self::HttpClient => "http-client",
         }
     }
 
@@ -35,10 +38,17 @@ impl Capability {
             Self::Metrics => "metrics: true",
             Self::RateLimit => "rateLimit: true",
             Self::KeyValue => "keyValue: {maxBytes: 1Mi}",
+            Self::HttpClient => "http: [api.example.com]",
         }
     }
 
-    const ALL: [Self; 4] = [Self::Random, Self::Metrics, Self::RateLimit, Self::KeyValue];
+    const ALL: [Self; 5] = [
+        Self::Random,
+        Self::Metrics,
+        Self::RateLimit,
+        Self::KeyValue,
+        Self::HttpClient,
+    ];
 }
 
 /// When a component is called.

@@ -3,6 +3,7 @@
 use wasmtime::Result;
 
 use super::{Guest, wit};
+use crate::flood::Line;
 use wit::log::Level;
 
 impl wit::log::Host for Guest {
@@ -26,6 +27,13 @@ impl wit::log::Host for Guest {
         if level == Level::Error {
             self.said = Some(line.clone());
         }
+        if self.floods() {
+            return Ok(());
+        }
+        let filter = self
+            .attachment
+            .as_ref()
+            .map(|attachment| attachment.scope());
         let plugin = &*self.name;
         let facts = self.exchange.as_ref().map(|exchange| &exchange.facts);
         let namespace = facts.map(|facts| facts.route.ingress.namespace.as_str());
@@ -33,19 +41,38 @@ impl wit::log::Host for Guest {
         let request = facts.map(|facts| facts.id.to_str().unwrap_or_default());
         match level {
             Level::Debug => {
-                tracing::debug!(target: TARGET, plugin, namespace, ingress, request, "{line}");
+                tracing::debug!(target: TARGET, plugin, filter, namespace, ingress, request, "{line}");
             }
             Level::Info => {
-                tracing::info!(target: TARGET, plugin, namespace, ingress, request, "{line}");
+                tracing::info!(target: TARGET, plugin, filter, namespace, ingress, request, "{line}");
             }
             Level::Warn => {
-                tracing::warn!(target: TARGET, plugin, namespace, ingress, request, "{line}");
+                tracing::warn!(target: TARGET, plugin, filter, namespace, ingress, request, "{line}");
             }
             Level::Error => {
-                tracing::error!(target: TARGET, plugin, namespace, ingress, request, "{line}");
+                tracing::error!(target: TARGET, plugin, filter, namespace, ingress, request, "{line}");
             }
         }
         Ok(())
+    }
+}
+
+impl Guest {
+    /// Whether the plugin, on all workers together, writes more than anyone reads.
+    fn floods(&self) -> bool {
+        let Some(attachment) = &self.attachment else {
+            return false;
+        };
+        let plugin = attachment.plugin();
+        match plugin.shared().lines().line() {
+            Line::LeftOut => true,
+            Line::Written { left_out: 0 } => false,
+            Line::Written { left_out } => {
+                let plugin = &**plugin.name();
+                tracing::warn!(target: TARGET, plugin, left_out, "further lines of it were left out");
+                false
+            }
+        }
     }
 }
 

@@ -108,7 +108,11 @@ pub(super) fn begin(
         Place::Aside => Pace::Yielding,
     };
     guest.deadline.arm(terms.time, pace);
-    let number = guest.begin(terms.phase, attachment, exchange);
+    let number = guest.begin(
+        (terms.phase, terms.place == Place::Aside),
+        attachment,
+        exchange,
+    );
     store.set_epoch_deadline(1);
     number
 }

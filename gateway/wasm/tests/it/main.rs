@@ -7,17 +7,23 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod aside;
 mod bodies;
+mod callouts;
 mod guests;
 mod hooks;
 mod hostile;
 mod loading;
+mod logs;
+mod mutants;
 mod released;
+mod reloads;
 mod streams;
 
 use std::{
     net::IpAddr,
     sync::{Arc, OnceLock},
+    time::{Duration, Instant},
 };
 
 use guests::Guest;
@@ -90,6 +96,33 @@ fn plugin(guest: &Guest, change: impl FnOnce(&mut PluginSpec)) -> Arc<Plugin> {
     let mut spec = spec(load(guest).expect("a component"));
     change(&mut spec);
     Plugin::new(engine(), spec).expect("a plugin")
+}
+
+/// An engine for one test: what runs aside on it is nobody else's.
+fn own_engine(change: impl FnOnce(&mut Settings)) -> Engine {
+    let mut settings = Settings {
+        instances: 400,
+        ..Settings::default()
+    };
+    change(&mut settings);
+    Engine::new(&settings).expect("an engine")
+}
+
+/// The guest as a plugin of this engine.
+fn plugin_on(engine: &Engine, guest: &Guest, change: impl FnOnce(&mut PluginSpec)) -> Arc<Plugin> {
+    let component = Component::load(engine, &guest.build()).expect("a component");
+    let mut spec = spec(component);
+    change(&mut spec);
+    Plugin::new(engine, spec).expect("a plugin")
+}
+
+/// Waits until it is so.
+fn eventually(what: &str, so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !so() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::yield_now();
+    }
 }
 
 fn attach(plugin: &Arc<Plugin>) -> Arc<Attachment> {
