@@ -20,6 +20,7 @@ use crate::{
     instance::{Instance, Place, Terms, here},
     schema::Schema,
     statistics::Life,
+    text::line,
 };
 
 /// Why bytes are not a component that the gateway can run.
@@ -266,8 +267,8 @@ fn describe(engine: &Engine, template: &Template) -> Result<Info, LoadError> {
     }))
     .map_err(LoadError::Describe)?;
     Ok(Info {
-        name: info.name,
-        version: info.version,
+        name: line(&info.name, 128),
+        version: line(&info.version, 128),
         schema: info.config_schema,
     })
 }

@@ -28,6 +28,7 @@ mod instance;
 mod instances;
 mod schema;
 mod statistics;
+mod text;
 
 pub use attached::{Attached, tidy};
 pub use attachment::Attachment;

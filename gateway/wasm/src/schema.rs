@@ -11,7 +11,7 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use crate::failure::ConfigError;
+use crate::{failure::ConfigError, text::line};
 
 /// A schema, compiled.
 #[derive(Clone, Debug)]
@@ -31,6 +31,7 @@ impl Schema {
         let dialect = root.remove("$schema");
         let dialect = dialect.as_ref().and_then(Value::as_str).unwrap_or(DIALECT);
         if dialect.trim_end_matches('#') != DIALECT {
+            let dialect = shorten(dialect);
             return Err(format!("it is of `{dialect}`; write one of {DIALECT}"));
         }
         root.remove("$id");
@@ -169,8 +170,7 @@ fn check(schema: &Value, reference: &str) -> Result<(), String> {
 }
 
 fn shorten(text: &str) -> String {
-    let cut = text.floor_char_boundary(MESSAGE);
-    text.get(..cut).unwrap_or_default().to_owned()
+    line(text, MESSAGE)
 }
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";

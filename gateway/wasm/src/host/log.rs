@@ -3,7 +3,7 @@
 use wasmtime::Result;
 
 use super::{Guest, wit};
-use crate::flood::Line;
+use crate::{flood::Line, text::line};
 use wit::log::Level;
 
 impl wit::log::Host for Guest {
@@ -23,7 +23,7 @@ impl wit::log::Host for Guest {
             return Ok(());
         };
         self.lines_left = left;
-        let line = line(&message);
+        let line = line(&message, LENGTH);
         if level == Level::Error {
             self.said = Some(line.clone());
         }
@@ -76,29 +76,8 @@ impl Guest {
     }
 }
 
-/// One line without controls: a guest writes no lines of others.
-fn line(message: &str) -> String {
-    let cut = message.floor_char_boundary(LENGTH);
-    let message = message.get(..cut).unwrap_or_default().trim_end();
-    message
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
-}
-
 /// How many lines one call may write.
 pub(super) const LINES: u32 = 20;
 /// The longest line.
 const LENGTH: usize = 1 << 10;
 const TARGET: &str = "plugin";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_guest_writes_one_short_line_at_a_time() {
-        assert_eq!(line("a\nfake line\r\x1b[0m\n"), "a fake line  [0m");
-        assert_eq!(line(&"é".repeat(600)).len(), 1024);
-    }
-}

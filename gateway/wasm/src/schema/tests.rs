@@ -140,9 +140,9 @@ fn hostile_schemas_end() {
     );
 
     // A chain of references as long as a schema can be.
-    let chain: Map<String, Value> = (0..1500)
+    let chain: Map<String, Value> = (0..2000)
         .map(|n| (n.to_string(), json!({"$ref": format!("#/$defs/{}", n + 1)})))
-        .chain([("1500".to_owned(), json!(true))])
+        .chain([("2000".to_owned(), json!(true))])
         .collect();
     ends(&json!({"$ref": "#/$defs/0", "$defs": chain}), json!(1));
 }

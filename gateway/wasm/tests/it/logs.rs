@@ -101,20 +101,18 @@ fn a_plugin_that_fails_all_the_time_does_not_flood_the_log() {
 #[test]
 fn a_plugin_that_says_too_much_is_cut_short() {
     let filter = filter(&attach(&plugin(&saying(30, NEXT), |_| {})));
-    let (mut calls, mut asked) = (0, 0);
+    let mut calls = 0;
     let lines = logged(|| {
         let start = Instant::now();
         while start.elapsed() < Duration::from_millis(1300) {
             assert!(now(filter.on_request(exchange())).1.is_ok());
-            asked += usize::from(start.elapsed() < Duration::from_millis(1100));
             calls += 1;
         }
     });
     assert!(calls > 20, "{calls} calls are enough to flood");
     assert!((100..=301).contains(&lines.len()), "{}", lines.len());
-    let left_out = |line: &&String| line.contains("were left out");
     assert!(
-        lines.iter().any(|line| left_out(&line)),
-        "it is told, after {asked} calls"
+        lines.iter().any(|line| line.contains("were left out")),
+        "that is told"
     );
 }

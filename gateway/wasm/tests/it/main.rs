@@ -1,4 +1,19 @@
 //! The sandbox from outside: components that behave, and components that do not.
+//!
+//! What a plugin may try, and the file that shows how it ends:
+//! - it loops, copies, grows, recurses, panics, keeps handles: `hostile`, and on a fiber `aside`
+//! - it loops or traps in `describe` and `configure`: `loading`, `hostile`, `aside`
+//! - it has ten thousand instances, or is no component, or one of another world: `loading`, `mutants`
+//! - it traps in the middle of a body: `streams`
+//! - it sets fields that are too large, too many, or the gateway's own: `hooks`
+//! - it meets cookies and bytes that are no text: `hooks`, and beside the code
+//! - it floods the host with calls, handles or lines: `hostile`, `reloads`, `logs`
+//! - it looks for what another plugin or request has left: `reloads`
+//! - it goes where it must not: `hooks` for backends, `callouts` for other servers
+//! - its client leaves while it computes or waits: `aside`, `callouts`
+//! - it uses up the pool or the threads: `hostile`, `streams`, `aside`
+//! - it is loaded again and again: `reloads`
+//! - its schema means harm: beside the code
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
