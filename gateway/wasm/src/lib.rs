@@ -1,9 +1,10 @@
 //! The sandbox: WebAssembly components as filters of the proxy.
 //!
 //! Bytes become a checked [`Component`], with a name, grants and limits a [`Plugin`], with a
-//! configuration an [`Attachment`] to a chain. A worker's [`Instances`] run its hooks on an
-//! [`proxy::filter::Exchange`]. Whatever a guest does ends in a verdict or in a typed [`Failure`]; it knows
-//! neither Kubernetes nor sockets, and is the only room that names wasmtime.
+//! configuration an [`Attachment`], and that is a filter of a chain as [`Attached`]. A worker's
+//! [`Instances`] run its hooks on a [`proxy::filter::Exchange`], or threads beside the workers do.
+//! Whatever a guest does ends in a verdict or in a typed [`Failure`]. This knows no Kubernetes, and is the
+//! only room that names wasmtime.
 #![deny(unsafe_code)]
 
 mod bindings;
