@@ -25,6 +25,10 @@ impl Schema {
         }
         let parsed: Result<Value, _> = serde_json::from_str(text);
         let mut schema = parsed.map_err(|error| format!("it is not JSON: {error}"))?;
+        // Later on, what has it was walked through.
+        if names(&schema, fuel::KEYWORD) {
+            return Err(format!("`{}` is the gateway's own", fuel::KEYWORD));
+        }
         let Some(root) = schema.as_object_mut() else {
             return Err("it is not a JSON object".to_owned());
         };
@@ -146,6 +150,17 @@ impl Walk {
         }
         schema.shift_insert(0, fuel::KEYWORD.to_owned(), Value::Bool(true));
         Ok(())
+    }
+}
+
+/// Whether any object in it has this key.
+fn names(value: &Value, key: &str) -> bool {
+    match value {
+        Value::Object(object) => {
+            object.contains_key(key) || object.values().any(|value| names(value, key))
+        }
+        Value::Array(array) => array.iter().any(|value| names(value, key)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 
