@@ -1,5 +1,11 @@
 //! What happens while a guest waits, and whom it believes.
 
+use std::convert::Infallible;
+
+use http_body_util::Full;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+
 use super::*;
 
 #[test]
@@ -113,5 +119,52 @@ fn a_server_over_tls_must_have_a_certificate_that_is_believed() {
         status(&loopback(), &url, &grant),
         CONNECT,
         "nobody known has signed it"
+    );
+}
+
+#[test]
+fn a_server_may_speak_http2() {
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = pair.cert.der().clone();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der());
+    let mut tls = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key.into())
+        .unwrap();
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serve = async move {
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+        let (stream, _) = listener.accept().await.unwrap();
+        let stream = acceptor.accept(stream).await.unwrap();
+        let answer = |request: http::Request<Incoming>| async move {
+            let version = format!("{:?} {}", request.version(), request.uri());
+            Ok::<_, Infallible>(http::Response::new(Full::new(bytes::Bytes::from(version))))
+        };
+        let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        drop(
+            server
+                .serve_connection(TokioIo::new(stream), service_fn(answer))
+                .await,
+        );
+    };
+    thread::spawn(move || runtime().block_on(serve));
+    let engine = own_engine(|settings| {
+        settings.http.allow_loopback = true;
+        settings.http.roots = wasm::Roots::Only(vec![certificate.to_vec()]);
+    });
+    let grant = format!("localhost:{port}");
+    let (status, body) = ask(
+        &engine,
+        &sender(&format!("https://{grant}/a"), 5000),
+        &grant,
+    );
+    assert_eq!(status, 200);
+    assert_eq!(
+        String::from_utf8_lossy(&body),
+        format!("HTTP/2.0 https://{grant}/a")
     );
 }
