@@ -6,7 +6,10 @@ use session::{Session, backend_hash};
 
 use super::Canary;
 
-#[expect(clippy::needless_pass_by_value, reason = "`json!(…)` reads best as it is")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`json!(…)` reads best as it is"
+)]
 fn canary(backend: Value) -> TestFilter<Canary> {
     filter(json!({"backends": [backend]}))
 }
