@@ -122,6 +122,15 @@ fn a_pattern_that_is_refused_is_an_error_or_never_matches() {
 }
 
 #[test]
+fn a_pattern_is_found_in_no_endless_value() {
+    let filter = canary(json!({
+        "service": "next", "port": 80, "header": "h", "headerPattern": "a",
+    }));
+    assert!(to_it(&filter, with("h", &"a".repeat(8192))));
+    assert!(!to_it(&filter, with("h", &"a".repeat(8193))));
+}
+
+#[test]
 fn a_cookie_decides_after_the_header() {
     let filter = canary(json!({
         "service": "next", "port": 80, "header": "h", "cookie": "c", "weight": 100,
