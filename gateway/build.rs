@@ -1,8 +1,4 @@
 //! Builds the filters that ship into components, which `src/shipped.rs` embeds.
-#![expect(
-    clippy::print_stdout,
-    reason = "a build script speaks to cargo this way"
-)]
 
 #[path = "src/plugin/toolchain.rs"]
 mod toolchain;
