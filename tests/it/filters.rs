@@ -1,5 +1,8 @@
 //! The filters that ship, in the whole program: configured natively and by keys of ingress-nginx.
 
+mod canary;
+mod canary_nginx;
+mod canary_order;
 mod connections;
 mod counts;
 mod limits;
