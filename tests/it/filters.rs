@@ -1,12 +1,16 @@
 //! The filters that ship, in the whole program: configured natively and by keys of ingress-nginx.
 
+mod affinity;
 mod canary;
 mod canary_nginx;
 mod canary_order;
 mod connections;
+mod cookies;
 mod counts;
+mod failover;
 mod limits;
 mod limits_nginx;
+mod sessions;
 
 use harness::{
     Answer, Gateway, GatewayBuilder, IngressBuilder, Request, Upstream, gateway, get, ingress,
