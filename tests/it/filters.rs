@@ -10,7 +10,9 @@ mod counts;
 mod failover;
 mod limits;
 mod limits_nginx;
+mod order;
 mod sessions;
+mod wrong;
 
 use harness::{
     Answer, Gateway, GatewayBuilder, IngressBuilder, Request, Upstream, gateway, get, ingress,
