@@ -238,3 +238,54 @@ async fn backends_get_the_cookie_as_it_came_and_their_own_cookies_pass() {
     assert_eq!(answer.all("set-cookie"), ["own=1; Path=/"]);
     assert_eq!(answer.saw().all("cookie"), [sent.as_str()]);
 }
+
+#[tokio::test]
+async fn sessions_of_http2_clients_are_sessions() {
+    let ups = backends(3).await;
+    let gw = serving(by_key("balanced"), &ups).await;
+    let mut http2 = gw.http2().await;
+    let first = http2.get("a.test", "/").await;
+    let set = first.header("set-cookie").expect("a cookie").to_owned();
+    let pair = set.split(';').next().expect("a pair");
+    let backend = first.saw().backend;
+    for _ in 0..6 {
+        let fields = [("cookie", "a=b"), ("cookie", pair)];
+        let answer = http2.ask(&fields, "GET", "http://a.test/", None).await;
+        assert_eq!(answer.header("set-cookie"), None);
+        assert_eq!(answer.saw().backend, backend);
+    }
+}
+
+#[tokio::test]
+async fn a_default_backend_has_sessions_for_all_paths() {
+    let ups = backends(2).await;
+    let all = ingress("web").default_backend("web", 80);
+    let gw = serving(keyed(all, &[("affinity", "cookie")]), &ups).await;
+    let first = gw.get("any.test", "/x/y").await;
+    let (session, attributes) = super::cookie(&first).expect("a cookie");
+    assert!(attributes.contains(&"path=/".to_owned()), "{attributes:?}");
+    for path in ["/", "/z"] {
+        let request = get(path).host("any.test").header("Cookie", &session);
+        assert_eq!(gw.send(&request).await.backend(), first.backend());
+    }
+}
+
+#[tokio::test]
+async fn all_workers_and_all_paths_know_a_session() {
+    let ups = backends(3).await;
+    let all: Vec<&Upstream> = ups.iter().collect();
+    let gw = gateway()
+        .service("web", 80, &all)
+        .manifest(by_key("persistent"))
+        .flag("--workers", "2")
+        .start()
+        .await;
+    let first = gw.send(&root()).await;
+    let session = pair(&first);
+    for number in 0..20 {
+        let request = get(&format!("/{number}")).host("a.test");
+        let answer = gw.send(&request.header("Cookie", &session)).await;
+        assert_eq!(answer.backend(), first.backend());
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+}

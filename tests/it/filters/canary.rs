@@ -216,3 +216,21 @@ async fn a_canary_leads_to_services_of_its_own_namespace_only() {
     assert_eq!((answer.status, answer.reason()), (503, Some("no-service")));
     assert!(backends.next.seen().is_empty());
 }
+
+#[tokio::test]
+async fn a_cookie_is_found_in_whichever_field_it_stands() {
+    let all = three("{backends: [{service: next, port: 80, cookie: try}]}").await;
+    let twice = [("Cookie", "a=b; c=d"), ("Cookie", "try=always")];
+    assert_eq!(all.with(&twice).await, "next");
+    let case = [("Cookie", "TRY=always")];
+    assert_eq!(all.with(&case).await, "web", "names have their case");
+    // HTTP/2 clients send each pair in a field of its own.
+    let mut http2 = all.gw.http2().await;
+    let fields = [
+        ("cookie", "a=b"),
+        ("cookie", "try=always"),
+        ("cookie", "e=f"),
+    ];
+    let answer = http2.ask(&fields, "GET", "http://a.test/", None).await;
+    assert_eq!(answer.saw().backend, "next");
+}

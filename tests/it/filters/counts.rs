@@ -1,6 +1,6 @@
 //! What becomes of counts: workers share them, changes keep them, and the access log tells of refusals.
 
-use harness::{gateway, get, upstream};
+use harness::{Gate, Reply, gateway, get, upstream};
 use serde_json::Value;
 
 use super::{filtered, passing, root, web};
@@ -122,4 +122,59 @@ async fn http2_requests_count_as_others_do() {
     }
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
     assert_eq!(gw.send(&get("/").host("a.test")).await.status, 429);
+}
+
+#[tokio::test]
+async fn requests_at_the_same_time_on_two_workers_are_counted_exactly() {
+    let up = upstream().start().await;
+    let gw = gateway()
+        .service("web", 80, &[&up])
+        .manifest(filtered("rate-limit", "{requests: 20, per: 1h}"))
+        .flag("--workers", "2")
+        .start()
+        .await;
+    let mut connections = Vec::new();
+    for _ in 0..50 {
+        connections.push(gw.connect().await);
+    }
+    for connection in &mut connections {
+        connection.send(root().bytes()).await;
+    }
+    let mut passed = 0;
+    for connection in &mut connections {
+        let answer = connection.answer("GET").await.expect("an answer");
+        passed += usize::from(answer.status == 200);
+    }
+    assert_eq!((passed, up.seen().len()), (20, 20));
+}
+
+#[tokio::test]
+async fn workers_share_permits() {
+    let gate = Gate::closed();
+    let holds = gate.clone();
+    let up = upstream()
+        .answer(move |_| Reply::echo().after(&holds))
+        .start()
+        .await;
+    let gw = gateway()
+        .service("web", 80, &[&up])
+        .manifest(filtered("rate-limit", "{connections: 8}"))
+        .flag("--workers", "2")
+        .start()
+        .await;
+    let mut running = Vec::new();
+    for _ in 0..8 {
+        let mut connection = gw.connect().await;
+        connection.send(root().bytes()).await;
+        running.push(connection);
+    }
+    harness::until("all are with the backend", async || up.seen().len() == 8).await;
+    for _ in 0..16 {
+        assert_eq!(gw.send(&root()).await.status, 429);
+    }
+    gate.open();
+    for connection in &mut running {
+        let answer = connection.answer("GET").await.expect("an answer");
+        assert_eq!(answer.status, 200);
+    }
 }

@@ -1,6 +1,6 @@
 //! Sessions whose endpoint refuses: they stay and get 502, or move, as `changeOnFailure` says.
 
-use harness::{Gateway, IngressBuilder, Upstream, gateway, upstream};
+use harness::{Gateway, IngressBuilder, Upstream, gateway, post, upstream};
 use tokio::net::TcpSocket;
 
 use super::{filtered, nginx, pair, root, share, until_states};
@@ -124,4 +124,35 @@ async fn a_session_whose_endpoint_listens_again_goes_on_there() {
         ("again", None)
     );
     assert_eq!(again.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_may_change_passes_over_all_that_refuse_and_takes_its_body_along() {
+    let stays = upstream().name("stays").start().await;
+    let mut dead = Vec::new();
+    for _ in 0..2 {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        socket.bind(any).expect("a free port");
+        dead.push(socket);
+    }
+    let address = |socket: &TcpSocket| socket.local_addr().expect("a bound socket");
+    let all = [address(&dead[0]), stays.address(), address(&dead[1])];
+    let keys = [
+        ("affinity", "cookie"),
+        ("session-cookie-change-on-failure", "true"),
+    ];
+    let gw = gateway()
+        .manifest(nginx(&keys))
+        .service_at("web", 80, &all)
+        .start()
+        .await;
+    // Whichever endpoint its hash says: all of them have to be tried at most.
+    for _ in 0..10 {
+        let first = gw.send(&post("/", "body").host("a.test")).await;
+        assert_eq!((first.saw().length, first.backend().as_str()), (4, "stays"));
+        let session = post("/", "more").host("a.test");
+        let session = session.header("Cookie", &pair(&first));
+        assert_eq!(gw.send(&session).await.backend(), "stays");
+    }
 }

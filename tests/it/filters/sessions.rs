@@ -221,3 +221,55 @@ async fn a_canary_endpoint_that_ends_keeps_its_sessions_too() {
     assert_eq!(share(&gw, &session, 8, "next").await, 8);
     assert_eq!(share(&gw, &always, 8, "next-2").await, 8);
 }
+
+#[tokio::test]
+async fn where_no_endpoint_is_ready_those_that_end_take_new_sessions_too() {
+    let two = two(nginx(&[("affinity", "cookie")])).await;
+    let session = root().header("Cookie", &two.session().await);
+    two.gw.apply(at(&two.stays, "stays", "terminating"));
+    two.gw.apply(at(&two.leaves, "leaves", "serving"));
+    let both = [(&two.stays, "terminating"), (&two.leaves, "serving")];
+    until_states(&two.gw, &both).await;
+    for answer in super::ask(&two.gw, &session, 3).await {
+        assert_eq!(
+            (answer.backend().as_str(), answer.header("set-cookie")),
+            ("leaves", None)
+        );
+    }
+    let new = two.gw.send(&root()).await;
+    assert_eq!(new.backend(), "leaves");
+    let session = root().header("Cookie", &pair(&new));
+    assert_eq!(share(&two.gw, &session, 3, "leaves").await, 3);
+    two.gw.apply(at(&two.leaves, "leaves", "terminating"));
+    two.gw.until_status("a.test", "/", 503).await;
+    let answer = two.gw.send(&session).await;
+    assert_eq!(
+        (answer.status, answer.reason()),
+        (503, Some("no-endpoints"))
+    );
+}
+
+#[tokio::test]
+async fn sessions_of_yet_another_backend_count_as_none_where_the_primary_is_named() {
+    let backends = Backends::start().await;
+    let third = upstream().name("third").start().await;
+    let config = |primary: &str| {
+        format!(
+            "{{backends: [{{service: next, port: 80, weight: 100}}], stickyCookie: INGRESSCOOKIE{primary}}}"
+        )
+    };
+    for (primary, wanted) in [("", "web"), (", primary: 'web:80'", "next")] {
+        let other = harness::ingress("third")
+            .host("b.test")
+            .path("/", "third", 80)
+            .annotation("portcullis.dev/filters", "sticky-session");
+        let gw = both(&backends, &config(primary))
+            .manifest(other)
+            .service("third", 80, &[&third])
+            .start()
+            .await;
+        let foreign = pair(&gw.get("b.test", "/").await);
+        let answer = gw.send(&root().header("Cookie", &foreign)).await;
+        assert_eq!(answer.backend(), wanted, "{primary:?}");
+    }
+}
