@@ -289,3 +289,37 @@ async fn all_workers_and_all_paths_know_a_session() {
         assert_eq!(answer.header("set-cookie"), None);
     }
 }
+
+#[tokio::test]
+async fn an_upgraded_connection_begins_and_keeps_a_session() {
+    let mut ups = Vec::new();
+    for name in ["0", "1", "2"] {
+        let answer = |seen: &harness::Seen| match seen.header("upgrade") {
+            Some(_) => harness::Reply::upgrade("websocket"),
+            None => harness::Reply::echo(),
+        };
+        ups.push(upstream().name(name).answer(answer).start().await);
+    }
+    let gw = serving(by_key("persistent"), &ups).await;
+    let upgrade = root()
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket");
+    let mut socket = gw.connect().await;
+    socket.send(upgrade.bytes()).await;
+    let head = socket.head("GET").await.expect("a head");
+    assert_eq!(head.status, 101);
+    let session = pair(&head);
+    let met = |ups: &[Upstream]| ups.iter().map(|up| up.seen().len()).collect::<Vec<_>>();
+    let before = met(&ups);
+    for _ in 0..5 {
+        let mut socket = gw.connect().await;
+        socket
+            .send(upgrade.clone().header("Cookie", &session).bytes())
+            .await;
+        let head = socket.head("GET").await.expect("a head");
+        assert_eq!((head.status, head.header("set-cookie")), (101, None));
+    }
+    let after = met(&ups);
+    let wanted: Vec<_> = before.iter().map(|number| number * 6).collect();
+    assert_eq!(after, wanted, "all of them at the one that met the first");
+}

@@ -244,3 +244,27 @@ async fn a_chain_that_names_canary_counts_instead_of_the_ingress_with_a_note() {
     let problem = gw.until_problem(&["names canary itself"]).await;
     assert_eq!(problem["severity"], "note");
 }
+
+#[tokio::test]
+async fn the_access_log_names_the_service_that_answered() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("access.log");
+    let (gw, backends) = serving(|b| {
+        b.manifest(web())
+            .manifest(canary(&[HEADER]))
+            .flag("--access-log", &file.display().to_string())
+    })
+    .await;
+    assert_eq!(backend(&gw, "a.test", "/to-next").await, "next");
+    let mut line = String::new();
+    harness::until("the access log has its line", async || {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let found = text.lines().find(|line| line.contains("/to-next"));
+        line = found.unwrap_or_default().to_owned();
+        !line.is_empty()
+    })
+    .await;
+    for word in ["next:80", &backends.next.address().to_string()] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
+}

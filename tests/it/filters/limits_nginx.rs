@@ -216,3 +216,13 @@ async fn a_named_rate_limit_counts_instead_with_a_note() {
     let request = get("/").host("a.test");
     assert_eq!(passing(&gw, &request, 5, 429).await, 2);
 }
+
+#[tokio::test]
+async fn a_limit_beyond_all_bounds_limits_nobody_and_closes_no_route() {
+    let keys = [
+        ("limit-rps", "999999999"),
+        ("limit-connections", "999999999"),
+    ];
+    let (gw, _up) = limited(&keys).await;
+    assert_eq!(passing(&gw, &root(), 9, 503).await, 9);
+}
