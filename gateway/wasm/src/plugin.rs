@@ -14,7 +14,7 @@ use route::{Backends, Grants, Isolation, Limits};
 use crate::{
     aside::{Aside, Running},
     attachment::Attachment,
-    callouts::{Callouts, PATIENCE},
+    callouts::{Callouts, MOST, PATIENCE},
     component::{Capability, Component, LoadError, Template},
     engine::Engine,
     failure::{ConfigError, Failure},
@@ -105,6 +105,7 @@ impl Plugin {
             return Err(LoadError::NotGranted(missing));
         }
         limits.memory = limits.memory.min(engine.max_memory());
+        limits.body = limits.body.min(MOST);
         let (needed, limit) = (component.memory(), limits.memory);
         if needed > limit {
             return Err(LoadError::Memory { needed, limit });

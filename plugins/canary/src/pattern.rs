@@ -32,6 +32,6 @@ impl Pattern {
 }
 
 /// How many bytes a pattern may take, compiled, and how many to run it.
-const COMPILED: usize = 256 << 10;
+const COMPILED: usize = 2 << 20;
 /// The longest value that is looked at.
 const LONGEST: usize = 8 << 10;

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Each key names its one algorithm, and the token has to name the same: `none` is no algorithm, and a public key is
-//! never taken for a secret. Others get 401 with `WWW-Authenticate`. Needs no grant, but for ES256 and RS256 more time than
+//! never taken for a secret. Others get 401 with `WWW-Authenticate`. Needs no grant, but for ES256 and many keys more time than
 //! the usual millisecond: `limits: {time: 10ms}`.
 
 mod config;
