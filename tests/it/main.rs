@@ -11,6 +11,7 @@ mod backends;
 mod check;
 mod conformance;
 mod explain;
+mod filters;
 mod h2;
 mod lifecycle;
 mod limits;
