@@ -194,9 +194,9 @@ fn a_session_goes_where_it_began_whatever_the_rules_say() {
     };
     let session = |backend: &str| {
         let session = Session {
-            key: "k".to_owned(),
-            endpoint: "e".to_owned(),
-            backend: backend_hash(backend),
+            key: "k",
+            endpoint: "e",
+            backend: &backend_hash(backend),
         };
         session.value().unwrap()
     };

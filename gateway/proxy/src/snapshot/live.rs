@@ -22,6 +22,8 @@ use crate::{
 pub(crate) struct LiveRoute {
     pub(crate) config: Arc<route::Route>,
     pub(crate) upstream: Upstream,
+    /// The name of its backend, as filters are told it.
+    pub(crate) backend: Arc<str>,
     pub(crate) chain: Chain,
     /// What its filters may send requests to.
     reroutes: Option<Arc<Reroutes>>,
@@ -81,6 +83,7 @@ impl LiveRoute {
         Self {
             config: Arc::clone(config),
             upstream: Upstream::new(&config.backend.target, parts.clusters),
+            backend: config.backend.to_string().into(),
             reroutes: parts.reroutes.filter(|_| !chain.is_empty()).cloned(),
             chain,
             hsts: config
