@@ -96,9 +96,24 @@ fn banner(addresses: Addresses, folder: &Path) -> String {
         curl("-i ", "http", http_at, "cheese", "/gouda"),
     ];
     line(&lines.concat());
+    line(
+        "Filters on a route: a canary by a header, a session's cookie, and a limit that the sixth request meets:\n",
+    );
+    let header = "-i -H 'x-taste: always' ";
+    line(&curl(header, "http", http_at, "tasting", "/"));
+    line(&format!(
+        "    for i in 1 2 3 4 5 6; do\n    {}    done\n",
+        curl(
+            "-so /dev/null -w '%{http_code}\\n' ",
+            "http",
+            http_at,
+            "tasting",
+            "/"
+        )
+    ));
     line("Why a request goes where it goes:\n");
     line(&format!(
-        "    {program} explain --admin {admin_at} http://cheese.{DOMAIN}/stilton/blue\n"
+        "    {program} explain --admin {admin_at} http://tasting.{DOMAIN}/\n"
     ));
     line("Change a manifest and see it act at once:\n");
     let cheese = folder.join("cheese.yaml");
@@ -148,7 +163,7 @@ mod tests {
         for line in [
             "curl --resolve cheddar.127.0.0.1.nip.io:1:127.0.0.1 'http://cheddar.127.0.0.1.nip.io:1/'\n",
             "curl --cacert /d/ca.pem --resolve stilton.127.0.0.1.nip.io:2:127.0.0.1 'https://stilton.127.0.0.1.nip.io:2/'\n",
-            "explain --admin 127.0.0.1:3 http://cheese.127.0.0.1.nip.io/stilton/blue\n",
+            "explain --admin 127.0.0.1:3 http://tasting.127.0.0.1.nip.io/\n",
         ] {
             assert!(banner.contains(line), "{banner}");
         }
@@ -167,7 +182,7 @@ mod tests {
         assert!(problems.is_empty(), "{problems:?}");
         let (config, problems) = ingress::translate(&objects, &options);
         assert!(problems.is_empty(), "{problems:?}");
-        assert_eq!(config.rules.len(), 7);
+        assert_eq!(config.rules.len(), 8);
         assert_eq!(config.clusters.len(), 3);
     }
 }

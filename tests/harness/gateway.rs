@@ -1,5 +1,6 @@
 //! The running gateway.
 
+mod admin;
 mod process;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -217,32 +218,6 @@ impl Gateway {
         Frames::open(self.http).await
     }
 
-    /// Gets a path of the admin listener.
-    pub async fn admin_get(&self, path: &str) -> Answer {
-        Connection::open(self.admin)
-            .await
-            .ask(&get(path).host("localhost").header("Connection", "close"))
-            .await
-    }
-
-    /// The problems it tells of.
-    pub async fn problems(&self) -> Vec<Value> {
-        let answer = self.admin_get("/api/v1/problems").await.json();
-        answer["problems"]
-            .as_array()
-            .cloned()
-            .expect("a list of problems")
-    }
-
-    /// The routes it serves.
-    pub async fn routes(&self) -> Vec<Value> {
-        let answer = self.admin_get("/api/v1/routes").await.json();
-        answer["routes"]
-            .as_array()
-            .cloned()
-            .expect("a list of routes")
-    }
-
     /// Adds or changes an object, in a file of its own.
     pub fn apply(&self, object: impl Into<Object>) {
         let object = object.into();
@@ -302,20 +277,6 @@ impl Gateway {
     pub async fn until_status(&self, host: &str, path: &str, status: u16) {
         let what = format!("{host}{path} answers {status}");
         until(&what, async || self.get(host, path).await.status == status).await;
-    }
-
-    /// Waits until a problem says all of these.
-    pub async fn until_problem(&self, words: &[&str]) -> Value {
-        let mut found = None;
-        until(&format!("a problem says {words:?}"), async || {
-            let all = self.problems().await;
-            found = all
-                .into_iter()
-                .find(|p| words.iter().all(|word| p.to_string().contains(word)));
-            found.is_some()
-        })
-        .await;
-        found.expect("a problem")
     }
 
     /// What it logged so far.

@@ -5,6 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Where our code is.
+const FOLDERS: [&str; 4] = ["gateway", "plugins", "sdk", "tests"];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -81,13 +84,39 @@ fn rooms_know_only_what_they_may() {
     }
 }
 
+/// The lints of a workspace, without its comments.
+fn lints(manifest: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join(manifest)).expect("a manifest");
+    let lines = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim_end());
+    let mut kept = Vec::new();
+    let mut inside = false;
+    for line in lines {
+        if line.starts_with('[') {
+            inside = line.starts_with("[workspace.lints");
+        }
+        if inside && !line.is_empty() {
+            kept.push(line.to_owned());
+        }
+    }
+    kept
+}
+
+#[test]
+fn plugins_keep_the_same_lints() {
+    let ours = lints("Cargo.toml");
+    assert!(!ours.is_empty());
+    assert_eq!(lints("plugins/Cargo.toml"), ours);
+}
+
 #[test]
 fn big_libraries_live_in_one_room_each() {
     let homes = [
         ("k8s-openapi", &["gateway/ingress"][..]),
         ("kube", &["gateway/ingress"]),
         ("wasmtime", &["gateway/wasm"]),
-        ("tokio-rustls", &["gateway/proxy"]),
+        ("tokio-rustls", &["gateway/proxy", "gateway/wasm"]),
     ];
     for (library, homes) in homes {
         for folder in [
@@ -112,7 +141,7 @@ fn big_libraries_live_in_one_room_each() {
 
 #[test]
 fn every_file_begins_with_what_it_is_for() {
-    let all = ["gateway", "sdk", "tests"].map(|folder| sources(&root().join(folder)));
+    let all = FOLDERS.map(|folder| sources(&root().join(folder)));
     let silent: Vec<_> = all
         .into_iter()
         .flatten()
@@ -123,7 +152,7 @@ fn every_file_begins_with_what_it_is_for() {
 
 #[test]
 fn files_stay_short() {
-    let all = ["gateway", "sdk", "tests"].map(|folder| sources(&root().join(folder)));
+    let all = FOLDERS.map(|folder| sources(&root().join(folder)));
     let mut long = Vec::new();
     for path in all.into_iter().flatten().filter(|path| !is_unit_test(path)) {
         let text = read(&path);
@@ -140,7 +169,7 @@ fn files_stay_short() {
 #[test]
 fn nothing_is_left_to_do_without_a_number() {
     let (todo, fixme) = (["TO", "DO"].concat(), ["FIX", "ME"].concat());
-    for folder in ["gateway", "sdk", "tests"] {
+    for folder in FOLDERS {
         for path in sources(&root().join(folder)) {
             let text = read(&path);
             for (number, line) in text.lines().enumerate() {
@@ -155,7 +184,7 @@ fn nothing_is_left_to_do_without_a_number() {
 #[test]
 fn no_test_is_skipped_or_expected_to_panic() {
     let marks = ["ignore", "should_panic"].map(|mark| format!("#[{mark}"));
-    for folder in ["gateway", "sdk", "tests"] {
+    for folder in FOLDERS {
         for path in sources(&root().join(folder)) {
             let text = read(&path);
             for mark in &marks {

@@ -25,6 +25,7 @@ pub(super) fn write(folder: &Path, backends: &[(&str, SocketAddr)]) -> anyhow::R
     }
     put("cheese.yaml", &BY_PATH.replace("DOMAIN", DOMAIN))?;
     put("secure.yaml", &SECURE.replace("DOMAIN", DOMAIN))?;
+    put("tasting.yaml", &TASTING.replace("DOMAIN", DOMAIN))?;
     let (authority, chain, key) = certificate()?;
     put(CA, &authority)?;
     let indented = |pem: &str| {
@@ -153,6 +154,32 @@ spec:
           - path: /
             pathType: Prefix
             backend: {service: {name: stilton, port: {number: 80}}}
+"#;
+
+const TASTING: &str = r#"# A host with filters, each a sandboxed WebAssembly component: five requests at once, then one in ten
+# seconds; who asks for it by a header gets the stilton; and everyone keeps the endpoint they had.
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: tasting
+  annotations:
+    portcullis.dev/filters: "rate-limit, canary, sticky-session"
+    portcullis.dev/filter.rate-limit: |
+      {requests: 6, per: 1m, burst: 5, key: client-ip}
+    portcullis.dev/filter.canary: |
+      backends:
+        - {service: stilton, port: http, header: x-taste}
+    portcullis.dev/filter.sticky-session: |
+      {cookie: taster}
+spec:
+  ingressClassName: portcullis
+  rules:
+    - host: tasting.DOMAIN
+      http:
+        paths:
+          - path: /
+            pathType: Prefix
+            backend: {service: {name: cheddar, port: {number: 80}}}
 "#;
 
 const TLS: &str = r#"# A certificate for all hosts of the demo, signed by the authority in ca.pem.

@@ -17,7 +17,7 @@ pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 pub(crate) struct Toolchain {
     cargo: OsString,
     rustc: OsString,
-    library: Library,
+    std: Library,
 }
 
 /// Where the standard library of the target comes from.
@@ -82,7 +82,7 @@ impl std::error::Error for BuildError {}
 impl fmt::Display for Toolchain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rustc = self.rustc.display();
-        match self.library {
+        match self.std {
             Library::Installed => write!(f, "{rustc}, which has {TARGET}"),
             Library::Sources => {
                 write!(
@@ -111,7 +111,7 @@ impl Toolchain {
                     return Ok(Self {
                         cargo: cargo.to_owned(),
                         rustc: rustc.to_owned(),
-                        library,
+                        std: library,
                     });
                 }
                 if !seen.contains(&sysroot) {
@@ -137,7 +137,7 @@ impl Toolchain {
         if build.locked {
             cargo.arg("--locked");
         }
-        if self.library == Library::Sources {
+        if self.std == Library::Sources {
             // The libraries that cargo's own process was started with are those of another Rust.
             cargo
                 .env("RUSTC_BOOTSTRAP", "1")

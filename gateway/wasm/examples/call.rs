@@ -13,9 +13,11 @@ use std::{
 };
 
 use guests::{Guest, reader};
-use proxy::filter::{Exchange, Facts, Services, Steering};
-use route::{Grants, Isolation, Limits, Route};
-use wasm::{Attachment, Component, Engine, Instances, Plugin, PluginSpec, Settings, Shared};
+use proxy::filter::{Asked, Exchange, Facts, Filter, Services, Steering};
+use route::{Grants, Isolation, Limits, OnError, Route};
+use wasm::{
+    Attached, Attachment, Component, Engine, Instances, Plugin, PluginSpec, Settings, Shared,
+};
 
 struct Nothing;
 
@@ -51,13 +53,16 @@ fn exchange() -> Box<Exchange> {
     Box::new(Exchange::new(request, facts, Arc::new(Nothing)))
 }
 
-fn attach(engine: &Engine, guest: &Guest, isolation: Isolation) -> Arc<Attachment> {
+fn attach(engine: &Engine, guest: &Guest, isolation: Isolation, time: u64) -> Arc<Attachment> {
     let component = Component::load(engine, &guest.build()).expect("a component");
     let spec = PluginSpec {
         name: "default/bench".to_owned(),
         component: Arc::new(component),
         grants: Grants::default(),
-        limits: Limits::default(),
+        limits: Limits {
+            time: Duration::from_millis(time),
+            ..Limits::default()
+        },
         isolation,
         shared: Arc::new(Shared::default()),
     };
@@ -66,24 +71,65 @@ fn attach(engine: &Engine, guest: &Guest, isolation: Isolation) -> Arc<Attachmen
     plugin.attach("default", "site", config).expect("accepted")
 }
 
-/// The tenth percentile of batches: what it costs where nobody else wants the core.
-fn measure(attachment: &Arc<Attachment>) -> Duration {
-    let mut instances = Instances::new();
+/// The same as the proxy calls it: through the trait, on the worker.
+fn measure_filter(attachment: &Arc<Attachment>) -> Duration {
+    let filter = Attached::new(Arc::clone(attachment), OnError::Closed);
     let mut lent = Some(exchange());
-    let mut batches: Vec<Duration> = (0..1500)
-        .map(|_| {
+    percentile((0..1500).map(|_| {
+        let start = Instant::now();
+        for _ in 0..100 {
+            let Asked::Done((exchange, verdict)) =
+                filter.on_request(lent.take().expect("it comes back"))
+            else {
+                return Duration::MAX;
+            };
+            assert!(black_box(verdict).is_ok());
+            lent = Some(exchange);
+        }
+        start.elapsed() / 100
+    }))
+}
+
+/// The same on a thread beside the workers.
+fn measure_aside(attachment: &Arc<Attachment>) -> Duration {
+    let filter = Attached::new(Arc::clone(attachment), OnError::Closed);
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().expect("a runtime");
+    let mut lent = Some(exchange());
+    percentile((0..1500).map(|_| {
+        runtime.block_on(async {
             let start = Instant::now();
-            for _ in 0..100 {
-                let exchange = lent.take().expect("it comes back");
-                let (exchange, verdict) = instances.on_request(attachment, exchange);
+            for _ in 0..10 {
+                let asked = filter.on_request(lent.take().expect("it comes back"));
+                let (exchange, verdict) = asked.answer().await;
                 assert!(black_box(verdict).is_ok());
                 lent = Some(exchange);
             }
-            start.elapsed() / 100
+            start.elapsed() / 10
         })
-        .collect();
+    }))
+}
+
+/// The tenth percentile of batches: what it costs where nobody else wants the core.
+fn percentile(batches: impl Iterator<Item = Duration>) -> Duration {
+    let mut batches: Vec<Duration> = batches.collect();
     batches.sort();
     batches.get(150).copied().unwrap_or_default()
+}
+
+fn measure(attachment: &Arc<Attachment>) -> Duration {
+    let mut instances = Instances::new();
+    let mut lent = Some(exchange());
+    percentile((0..1500).map(|_| {
+        let start = Instant::now();
+        for _ in 0..100 {
+            let exchange = lent.take().expect("it comes back");
+            let (exchange, verdict) = instances.on_request(attachment, exchange);
+            assert!(black_box(verdict).is_ok());
+            lent = Some(exchange);
+        }
+        start.elapsed() / 100
+    }))
 }
 
 fn main() {
@@ -95,7 +141,16 @@ fn main() {
         ("fresh, one header read", reader(), Isolation::Request),
     ];
     for (name, guest, isolation) in cases {
-        let attachment = attach(&engine, &guest, isolation);
+        let attachment = attach(&engine, &guest, isolation, 1);
         println!("{name}: {} ns a call", measure(&attachment).as_nanos());
     }
+    let attachment = attach(&engine, &reader(), Isolation::Shared, 1);
+    let time = measure_filter(&attachment);
+    println!(
+        "as a filter, one header read: {} ns a call",
+        time.as_nanos()
+    );
+    let attachment = attach(&engine, &reader(), Isolation::Shared, 2);
+    let time = measure_aside(&attachment);
+    println!("aside, one header read: {} ns a call", time.as_nanos());
 }

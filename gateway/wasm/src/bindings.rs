@@ -4,7 +4,11 @@ wasmtime::component::bindgen!({
     path: "../../wit/filter.wit",
     world: "portcullis:filter/filter",
     // Any call of the host may end the guest: each is counted.
-    imports: { default: trappable },
+    imports: {
+        // It waits, and so its guests have a stack of their own.
+        "portcullis:filter/http-client.send": async | trappable,
+        default: trappable,
+    },
     with: {
         "portcullis:filter/types.request": crate::host::handles::RequestHandle,
         "portcullis:filter/types.response": crate::host::handles::ResponseHandle,

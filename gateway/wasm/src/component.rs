@@ -20,6 +20,7 @@ use crate::{
     instance::{Instance, Place, Terms, here},
     schema::Schema,
     statistics::Life,
+    text::line,
 };
 
 /// Why bytes are not a component that the gateway can run.
@@ -130,6 +131,8 @@ pub struct Component {
 pub(crate) struct Template {
     pub(crate) pre: InstancePre<Guest>,
     pub(crate) exports: Exports,
+    /// Whether its calls need a stack of their own, as they can wait.
+    pub(crate) waits: bool,
 }
 
 impl Component {
@@ -150,6 +153,7 @@ impl Component {
         let mut linker = Linker::new(engine.inner());
         host::link(&mut linker, &world.capabilities).map_err(LoadError::Mismatch)?;
         let template = Template {
+            waits: world.capabilities.contains(&Capability::HttpClient),
             exports: Exports::find(&compiled, &world.hooks).map_err(LoadError::Mismatch)?,
             pre: linker
                 .instantiate_pre(&compiled)
@@ -253,7 +257,7 @@ fn describe(engine: &Engine, template: &Template) -> Result<Info, LoadError> {
         template,
         (name, engine.max_memory()),
         Life::uncounted(),
-        false,
+        template.waits,
         Place::Here,
     );
     let mut instance = here(start).map_err(|failure| failure.or_mismatch())?;
@@ -263,8 +267,8 @@ fn describe(engine: &Engine, template: &Template) -> Result<Info, LoadError> {
     }))
     .map_err(LoadError::Describe)?;
     Ok(Info {
-        name: info.name,
-        version: info.version,
+        name: line(&info.name, 128),
+        version: line(&info.version, 128),
         schema: info.config_schema,
     })
 }

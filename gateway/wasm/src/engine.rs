@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -14,7 +15,11 @@ use wasmtime::{
     Strategy,
 };
 
-use crate::{aside::Aside, component::Cache};
+use crate::{
+    aside::Aside,
+    callouts::{Callouts, HttpSettings},
+    component::Cache,
+};
 
 /// What an [`Engine`] is built with.
 #[derive(Clone, Debug)]
@@ -23,6 +28,8 @@ pub struct Settings {
     pub max_memory: usize,
     /// How many instances can be alive at once.
     pub instances: u32,
+    /// Where guests may send requests to.
+    pub http: HttpSettings,
     /// Where compiled components are kept; `None` compiles each time.
     pub cache: Option<PathBuf>,
 }
@@ -32,6 +39,7 @@ impl Default for Settings {
         Self {
             max_memory: 64 << 20,
             instances: 1024,
+            http: HttpSettings::default(),
             cache: None,
         }
     }
@@ -54,6 +62,9 @@ pub enum EngineError {
     /// This machine cannot run it.
     #[error("the WebAssembly engine cannot run on this machine: {0}")]
     Unsupported(#[source] wasmtime::Error),
+    /// What sends the requests of guests cannot be used.
+    #[error("plugins could not send requests over TLS: {0}")]
+    Tls(#[source] rustls::Error),
     /// Its clock could not be started.
     #[error("the thread that ends hooks in time could not be started: {0}")]
     Clock(#[source] io::Error),
@@ -67,6 +78,7 @@ pub struct Engine {
     max_memory: usize,
     instances: usize,
     cache: Option<Arc<Cache>>,
+    callouts: Arc<Callouts>,
     /// Started when they are first needed.
     aside: Arc<Mutex<Option<Arc<Aside>>>>,
 }
@@ -77,6 +89,7 @@ impl Engine {
         let Settings {
             max_memory,
             instances,
+            http,
             cache,
         } = settings;
         let attempt = |pooling| {
@@ -102,6 +115,7 @@ impl Engine {
             max_memory: *max_memory,
             instances: usize::try_from(*instances).unwrap_or(usize::MAX),
             cache: cache.map(Arc::new),
+            callouts: Arc::new(Callouts::new(http).map_err(EngineError::Tls)?),
             aside: Arc::default(),
         })
     }
@@ -109,6 +123,15 @@ impl Engine {
     /// Where instances get their memory from.
     pub fn pooling(&self) -> Pooling {
         self.pooling
+    }
+
+    /// From now on, no plugin sends requests to these addresses: those of the API server.
+    pub fn deny(&self, addresses: Vec<IpAddr>) {
+        self.callouts.deny(addresses);
+    }
+
+    pub(crate) fn callouts(&self) -> &Arc<Callouts> {
+        &self.callouts
     }
 
     pub(crate) fn inner(&self) -> &wasmtime::Engine {

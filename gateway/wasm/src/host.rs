@@ -2,6 +2,7 @@
 
 mod clock;
 pub(crate) mod handles;
+mod http_client;
 mod key_value;
 mod log;
 mod metrics;
@@ -19,6 +20,7 @@ use wasmtime::{
 };
 
 pub(crate) use handles::{BucketHandle, RequestHandle, ResponseHandle};
+pub(crate) use http_client::SENDS;
 pub(crate) use key_value::Values;
 pub(crate) use metrics::Metrics;
 pub use metrics::{Counted, Sample};
@@ -56,6 +58,9 @@ pub(crate) struct Guest {
     call: u32,
     calls_left: u32,
     lines_left: u32,
+    sends_left: u32,
+    /// Whether this call can wait.
+    waits: bool,
     exchange: Option<Box<Exchange>>,
     attachment: Option<Arc<Attachment>>,
     buckets: Vec<Option<Arc<rate_limit::Bucket>>>,
@@ -75,6 +80,8 @@ impl Guest {
             call: 0,
             calls_left: 0,
             lines_left: 0,
+            sends_left: 0,
+            waits: false,
             exchange: None,
             attachment: None,
             buckets: Vec::new(),
@@ -86,14 +93,16 @@ impl Guest {
     /// Before a call. Returns the number that its handles carry.
     pub(crate) fn begin(
         &mut self,
-        phase: Phase,
+        (phase, waits): (Phase, bool),
         attachment: Option<Arc<Attachment>>,
         exchange: Option<Box<Exchange>>,
     ) -> u32 {
         self.phase = phase;
+        self.waits = waits;
         self.call = self.call.wrapping_add(1);
         self.calls_left = CALLS;
         self.lines_left = log::LINES;
+        self.sends_left = SENDS;
         self.attachment = attachment;
         self.exchange = exchange;
         self.verdict = None;
@@ -212,6 +221,9 @@ pub(crate) fn link(linker: &mut Linker<Guest>, granted: &[Capability]) -> Result
             }
             Capability::KeyValue => {
                 wit::key_value::add_to_linker::<_, Own>(linker, |guest| guest)?;
+            }
+            Capability::HttpClient => {
+                wit::http_client::add_to_linker::<_, Own>(linker, |guest| guest)?;
             }
         }
     }

@@ -24,6 +24,7 @@ use crate::{
     failure::{ConfigError, Failure},
     host::{Guest, Phase},
     statistics::Life,
+    text::line,
 };
 use call::{Ended, begin, failure, straight, unhindered};
 
@@ -148,8 +149,8 @@ impl Instance {
         });
         answer.await?.map_err(|refusal| {
             Failure::Config(vec![ConfigError {
-                pointer: refusal.pointer,
-                message: refusal.message,
+                pointer: line(&refusal.pointer, 300),
+                message: line(&refusal.message, 300),
             }])
         })?;
         self.configured.insert(id, Arc::downgrade(attachment));

@@ -1,9 +1,10 @@
 //! The sandbox: WebAssembly components as filters of the proxy.
 //!
 //! Bytes become a checked [`Component`], with a name, grants and limits a [`Plugin`], with a
-//! configuration an [`Attachment`] to a chain. A worker's [`Instances`] run its hooks on an
-//! [`proxy::filter::Exchange`]. Whatever a guest does ends in a verdict or in a typed [`Failure`]; it knows
-//! neither Kubernetes nor sockets, and is the only room that names wasmtime.
+//! configuration an [`Attachment`], and that is a filter of a chain as [`Attached`]. A worker's
+//! [`Instances`] run its hooks on a [`proxy::filter::Exchange`], or threads beside the workers do.
+//! Whatever a guest does ends in a verdict or in a typed [`Failure`]. This knows no Kubernetes, and is the
+//! only room that names wasmtime.
 #![deny(unsafe_code)]
 
 mod bindings;
@@ -20,6 +21,7 @@ mod limits;
 mod aside;
 mod attached;
 mod breaker;
+mod callouts;
 mod failure;
 mod filter;
 mod flood;
@@ -27,9 +29,11 @@ mod instance;
 mod instances;
 mod schema;
 mod statistics;
+mod text;
 
 pub use attached::{Attached, tidy};
 pub use attachment::Attachment;
+pub use callouts::{HttpSettings, Roots};
 pub use component::{Capability, Component, Hook, Info, LoadError};
 pub use engine::{Engine, EngineError, Pooling, Settings};
 pub use failure::{ConfigError, Failure};

@@ -14,10 +14,11 @@ use route::{Backends, Grants, Isolation, Limits};
 use crate::{
     aside::{Aside, Running},
     attachment::Attachment,
+    callouts::{Callouts, MOST, PATIENCE},
     component::{Capability, Component, LoadError, Template},
     engine::Engine,
     failure::{ConfigError, Failure},
-    host::Shared,
+    host::{SENDS, Shared},
     instance::{Instance, Place, here},
     limits,
     schema::Schema,
@@ -30,6 +31,7 @@ fn cover(grants: &Grants, capability: Capability) -> bool {
         Capability::Metrics => grants.metrics,
         Capability::RateLimit => grants.rate_limit,
         Capability::KeyValue => grants.key_value.is_some(),
+        Capability::HttpClient => !grants.http.is_empty(),
     }
 }
 
@@ -77,6 +79,8 @@ pub struct Plugin {
     /// The threads that its calls run on, if they take their time.
     aside: Option<Arc<Aside>>,
     running: Running,
+    /// What sends its requests to other servers.
+    callouts: Option<Arc<Callouts>>,
     /// How many instances look at bodies piece by piece.
     streams: Running,
     most_streams: usize,
@@ -101,11 +105,13 @@ impl Plugin {
             return Err(LoadError::NotGranted(missing));
         }
         limits.memory = limits.memory.min(engine.max_memory());
+        limits.body = limits.body.min(MOST);
         let (needed, limit) = (component.memory(), limits.memory);
         if needed > limit {
             return Err(LoadError::Memory { needed, limit });
         }
-        let slow = limits.time > INLINE;
+        let waits = component.template().waits;
+        let slow = waits || limits.time > INLINE;
         let aside = slow.then(|| engine.aside()).transpose();
         Ok(Arc::new(Self {
             name: name.into(),
@@ -116,6 +122,7 @@ impl Plugin {
             shared,
             aside: aside.map_err(LoadError::Aside)?,
             running: Running::default(),
+            callouts: waits.then(|| Arc::clone(engine.callouts())),
             streams: Running::default(),
             most_streams: engine.instances().div_ceil(4),
             next: AtomicU32::new(0),
@@ -196,7 +203,9 @@ impl Plugin {
 
     /// How long one of its calls may take in all.
     pub(crate) fn wall(&self) -> Duration {
-        limits::wall(self.limits.time)
+        let waits = PATIENCE.saturating_mul(SENDS);
+        let waits = self.callouts.as_ref().map_or(Duration::ZERO, |_| waits);
+        limits::wall(self.limits.time).saturating_add(waits)
     }
 
     pub(crate) fn isolation(&self) -> Isolation {
@@ -214,6 +223,16 @@ impl Plugin {
     /// How many bytes of values it may keep in a namespace.
     pub(crate) fn value_bytes(&self) -> usize {
         self.grants.key_value.unwrap_or(0).min(VALUES)
+    }
+
+    /// What sends its requests to other servers.
+    pub(crate) fn callouts(&self) -> Option<&Callouts> {
+        self.callouts.as_deref()
+    }
+
+    /// The servers that it may send them to.
+    pub(crate) fn http_hosts(&self) -> &[String] {
+        &self.grants.http
     }
 
     pub(crate) fn may_reroute(&self, backend: &str) -> bool {

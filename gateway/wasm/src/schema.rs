@@ -11,7 +11,7 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use crate::failure::ConfigError;
+use crate::{failure::ConfigError, text::line};
 
 /// A schema, compiled.
 #[derive(Clone, Debug)]
@@ -25,12 +25,17 @@ impl Schema {
         }
         let parsed: Result<Value, _> = serde_json::from_str(text);
         let mut schema = parsed.map_err(|error| format!("it is not JSON: {error}"))?;
+        // Later on, what has it was walked through.
+        if names(&schema, fuel::KEYWORD) {
+            return Err(format!("`{}` is the gateway's own", fuel::KEYWORD));
+        }
         let Some(root) = schema.as_object_mut() else {
             return Err("it is not a JSON object".to_owned());
         };
         let dialect = root.remove("$schema");
         let dialect = dialect.as_ref().and_then(Value::as_str).unwrap_or(DIALECT);
         if dialect.trim_end_matches('#') != DIALECT {
+            let dialect = shorten(dialect);
             return Err(format!("it is of `{dialect}`; write one of {DIALECT}"));
         }
         root.remove("$id");
@@ -148,6 +153,17 @@ impl Walk {
     }
 }
 
+/// Whether any object in it has this key.
+fn names(value: &Value, key: &str) -> bool {
+    match value {
+        Value::Object(object) => {
+            object.contains_key(key) || object.values().any(|value| names(value, key))
+        }
+        Value::Array(array) => array.iter().any(|value| names(value, key)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 /// A reference must lead to a schema within the schema, where fuel burns.
 fn check(schema: &Value, reference: &str) -> Result<(), String> {
     let Some(pointer) = reference.strip_prefix('#') else {
@@ -169,8 +185,7 @@ fn check(schema: &Value, reference: &str) -> Result<(), String> {
 }
 
 fn shorten(text: &str) -> String {
-    let cut = text.floor_char_boundary(MESSAGE);
-    text.get(..cut).unwrap_or_default().to_owned()
+    line(text, MESSAGE)
 }
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";

@@ -24,11 +24,14 @@ impl Pattern {
         })
     }
 
-    /// Whether it is found in a value.
+    /// Whether it is found in a value. It is in none that is longer than nginx would take: a client must not
+    /// be able to use up the time of the hook, which would close the route for others.
     pub(crate) fn is_found_in(&self, value: &[u8]) -> bool {
-        self.0.is_match(value)
+        value.len() <= LONGEST && self.0.is_match(value)
     }
 }
 
 /// How many bytes a pattern may take, compiled, and how many to run it.
-const COMPILED: usize = 256 << 10;
+const COMPILED: usize = 2 << 20;
+/// The longest value that is looked at.
+const LONGEST: usize = 8 << 10;

@@ -6,7 +6,10 @@ use session::{Session, backend_hash};
 
 use super::Canary;
 
-#[expect(clippy::needless_pass_by_value, reason = "`json!(…)` reads best as it is")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`json!(…)` reads best as it is"
+)]
 fn canary(backend: Value) -> TestFilter<Canary> {
     filter(json!({"backends": [backend]}))
 }
@@ -116,6 +119,15 @@ fn a_pattern_that_is_refused_is_an_error_or_never_matches() {
         assert!(!to_it(&filter, with("h", "always")));
         assert!(to_it(&filter, with("h", "(").cookie("c", "always")));
     }
+}
+
+#[test]
+fn a_pattern_is_found_in_no_endless_value() {
+    let filter = canary(json!({
+        "service": "next", "port": 80, "header": "h", "headerPattern": "a",
+    }));
+    assert!(to_it(&filter, with("h", &"a".repeat(8192))));
+    assert!(!to_it(&filter, with("h", &"a".repeat(8193))));
 }
 
 #[test]

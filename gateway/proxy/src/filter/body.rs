@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response};
 
-use super::{BodyVerdict, Chain, Filtered, Link, Streams, head, streams::StreamError};
+use super::{BodyVerdict, Filtered, Link, Streams, head, streams::StreamError};
 use crate::{
     answer::{self, Rest},
     body::{Answer, Collected, Gathered, RequestBody, UpstreamBody},
@@ -119,7 +119,7 @@ async fn shown(
     }
     for link in route.chain.response_bodies(reached) {
         if link.looks_at_whole_bodies() {
-            body = whole(&route.chain, link, &mut head, body).await?;
+            body = whole(link, &mut head, body).await?;
         }
         if link.streams() {
             body = streamed(link, &mut head, body).await?;
@@ -129,13 +129,7 @@ async fn shown(
 }
 
 /// Shows a body to one filter that wants to see it whole.
-async fn whole(
-    chain: &Chain,
-    link: &Link,
-    head: &mut response::Parts,
-    body: Body,
-) -> Result<Body, Refused> {
-    debug_assert!(chain.touches_response_bodies());
+async fn whole(link: &Link, head: &mut response::Parts, body: Body) -> Result<Body, Refused> {
     let limit = link.filter.body_limit();
     let (bytes, trailers, mut accounting) = match body {
         Body::Upstream(body) => match body.collect(limit).await {

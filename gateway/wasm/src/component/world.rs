@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Engine, component::LoadError};
+use crate::{Engine, component::LoadError, text::line};
 
 /// What a plugin can be granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,8 @@ pub enum Capability {
     RateLimit,
     /// Values in memory.
     KeyValue,
+    /// Requests to other servers.
+    HttpClient,
 }
 
 impl Capability {
@@ -25,6 +27,7 @@ impl Capability {
             Self::Metrics => "metrics",
             Self::RateLimit => "rate-limit",
             Self::KeyValue => "key-value",
+            Self::HttpClient => "http-client",
         }
     }
 
@@ -35,10 +38,17 @@ impl Capability {
             Self::Metrics => "metrics: true",
             Self::RateLimit => "rateLimit: true",
             Self::KeyValue => "keyValue: {maxBytes: 1Mi}",
+            Self::HttpClient => "http: [api.example.com]",
         }
     }
 
-    const ALL: [Self; 4] = [Self::Random, Self::Metrics, Self::RateLimit, Self::KeyValue];
+    const ALL: [Self; 5] = [
+        Self::Random,
+        Self::Metrics,
+        Self::RateLimit,
+        Self::KeyValue,
+        Self::HttpClient,
+    ];
 }
 
 /// When a component is called.
@@ -111,18 +121,14 @@ pub(super) fn check(
     for (name, _) in ty.imports(engine.inner()) {
         let Some(interface) = ours(name)? else {
             return Err(LoadError::Foreign {
-                name: name.to_owned(),
+                name: line(name, 200),
             });
         };
         let mut all = Capability::ALL.into_iter();
         match all.find(|capability| capability.interface() == interface) {
             Some(capability) => capabilities.push(capability),
             None if UNGRANTED.contains(&interface) => {}
-            None => {
-                return Err(LoadError::Unavailable {
-                    interface: format!("portcullis:filter/{interface}"),
-                });
-            }
+            None => return Err(unavailable(interface)),
         }
         if interface != "types" {
             imports.push(interface.to_owned());
@@ -138,7 +144,12 @@ pub(super) fn check(
         };
         plugin |= interface == "plugin";
         let mut all = Hook::ALL.into_iter();
-        hooks.extend(all.find(|hook| hook.interface() == interface));
+        match all.find(|hook| hook.interface() == interface) {
+            Some(hook) => hooks.push(hook),
+            // It would never be called.
+            None if interface.ends_with("-hook") => return Err(unavailable(interface)),
+            None => {}
+        }
     }
     if !plugin {
         return Err(LoadError::NoPlugin);
@@ -162,10 +173,16 @@ fn ours(name: &str) -> Result<Option<&str>, LoadError> {
     let patch = version.strip_prefix("0.1.");
     if patch.is_none_or(|patch| patch.parse::<u32>().is_err()) {
         return Err(LoadError::Version {
-            found: version.to_owned(),
+            found: line(version, 200),
         });
     }
     Ok(Some(interface))
+}
+
+fn unavailable(interface: &str) -> LoadError {
+    LoadError::Unavailable {
+        interface: line(&format!("portcullis:filter/{interface}"), 200),
+    }
 }
 
 /// What every plugin may import.

@@ -3,6 +3,7 @@
 use wasmtime::Result;
 
 use super::{Guest, wit};
+use crate::{flood::Line, text::line};
 use wit::log::Level;
 
 impl wit::log::Host for Guest {
@@ -22,10 +23,17 @@ impl wit::log::Host for Guest {
             return Ok(());
         };
         self.lines_left = left;
-        let line = line(&message);
+        let line = line(&message, LENGTH);
         if level == Level::Error {
             self.said = Some(line.clone());
         }
+        if self.floods() {
+            return Ok(());
+        }
+        let filter = self
+            .attachment
+            .as_ref()
+            .map(|attachment| attachment.scope());
         let plugin = &*self.name;
         let facts = self.exchange.as_ref().map(|exchange| &exchange.facts);
         let namespace = facts.map(|facts| facts.route.ingress.namespace.as_str());
@@ -33,30 +41,39 @@ impl wit::log::Host for Guest {
         let request = facts.map(|facts| facts.id.to_str().unwrap_or_default());
         match level {
             Level::Debug => {
-                tracing::debug!(target: TARGET, plugin, namespace, ingress, request, "{line}");
+                tracing::debug!(target: TARGET, plugin, filter, namespace, ingress, request, "{line}");
             }
             Level::Info => {
-                tracing::info!(target: TARGET, plugin, namespace, ingress, request, "{line}");
+                tracing::info!(target: TARGET, plugin, filter, namespace, ingress, request, "{line}");
             }
             Level::Warn => {
-                tracing::warn!(target: TARGET, plugin, namespace, ingress, request, "{line}");
+                tracing::warn!(target: TARGET, plugin, filter, namespace, ingress, request, "{line}");
             }
             Level::Error => {
-                tracing::error!(target: TARGET, plugin, namespace, ingress, request, "{line}");
+                tracing::error!(target: TARGET, plugin, filter, namespace, ingress, request, "{line}");
             }
         }
         Ok(())
     }
 }
 
-/// One line without controls: a guest writes no lines of others.
-fn line(message: &str) -> String {
-    let cut = message.floor_char_boundary(LENGTH);
-    let message = message.get(..cut).unwrap_or_default().trim_end();
-    message
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+impl Guest {
+    /// Whether the plugin, on all workers together, writes more than anyone reads.
+    fn floods(&self) -> bool {
+        let Some(attachment) = &self.attachment else {
+            return false;
+        };
+        let plugin = attachment.plugin();
+        match plugin.shared().lines().line() {
+            Line::LeftOut => true,
+            Line::Written { left_out: 0 } => false,
+            Line::Written { left_out } => {
+                let plugin = &**plugin.name();
+                tracing::warn!(target: TARGET, plugin, left_out, "further lines of it were left out");
+                false
+            }
+        }
+    }
 }
 
 /// How many lines one call may write.
@@ -64,14 +81,3 @@ pub(super) const LINES: u32 = 20;
 /// The longest line.
 const LENGTH: usize = 1 << 10;
 const TARGET: &str = "plugin";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_guest_writes_one_short_line_at_a_time() {
-        assert_eq!(line("a\nfake line\r\x1b[0m\n"), "a fake line  [0m");
-        assert_eq!(line(&"é".repeat(600)).len(), 1024);
-    }
-}

@@ -7,17 +7,34 @@ use std::{
 };
 
 use super::{Metrics, Rates, Sample, Values};
-use crate::statistics::{InstanceCounts, Statistics};
+use crate::{
+    flood::Gate,
+    statistics::{InstanceCounts, Statistics},
+};
 
 /// The state of a plugin that outlives its versions. Give the same to each of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shared {
     metrics: Metrics,
     statistics: Arc<Statistics>,
+    /// What its guests write into the log.
+    lines: Gate,
     /// By the item of an Ingress's chain. What no chain has any more is forgotten.
     rates: Mutex<HashMap<String, Weak<Rates>>>,
     /// By namespace.
     values: Mutex<HashMap<Arc<str>, Weak<Values>>>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            metrics: Metrics::default(),
+            statistics: Arc::default(),
+            lines: Gate::new(LINES),
+            rates: Mutex::default(),
+            values: Mutex::default(),
+        }
+    }
 }
 
 impl Shared {
@@ -33,6 +50,10 @@ impl Shared {
 
     pub(crate) fn statistics(&self) -> &Arc<Statistics> {
         &self.statistics
+    }
+
+    pub(crate) fn lines(&self) -> &Gate {
+        &self.lines
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -58,3 +79,6 @@ fn find<K: Eq + Hash, V: Default>(all: &Mutex<HashMap<K, Weak<V>>>, key: K) -> A
     all.insert(key, Arc::downgrade(&new));
     new
 }
+
+/// How many lines a second the guests of a plugin write into the log.
+const LINES: u32 = 100;

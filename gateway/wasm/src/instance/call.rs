@@ -18,6 +18,7 @@ use crate::{
     failure::Failure,
     host::{Guest, Phase, RequestHandle, ResponseHandle},
     limits::{self, Pace},
+    text::line,
 };
 
 /// Where a call runs.
@@ -108,7 +109,11 @@ pub(super) fn begin(
         Place::Aside => Pace::Yielding,
     };
     guest.deadline.arm(terms.time, pace);
-    let number = guest.begin(terms.phase, attachment, exchange);
+    let number = guest.begin(
+        (terms.phase, terms.place == Place::Aside),
+        attachment,
+        exchange,
+    );
     store.set_epoch_deadline(1);
     number
 }
@@ -185,7 +190,7 @@ pub(super) fn failure(guest: &Guest, ended: Ended) -> Failure {
     let frames = backtrace.map(WasmBacktrace::frames).unwrap_or_default();
     let name = |frame: &wasmtime::FrameInfo| {
         let index = || format!("function {}", frame.func_index());
-        frame.func_name().map_or_else(index, str::to_owned)
+        frame.func_name().map_or_else(index, |name| line(name, 200))
     };
     Failure::Trap {
         what,

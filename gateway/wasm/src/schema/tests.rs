@@ -61,6 +61,9 @@ fn nothing_outside_of_the_schema_is_referred_to() {
     }
     assert!(compile(&json!({"$schema": "http://json-schema.org/draft-07/schema#"})).is_err());
     assert!(compile(&json!({"type": 5})).is_err());
+    // Where it claims to be looked through, and is not.
+    let hidden = json!({"$ref": "#/examples/0", "examples": [{"portcullis:fuel": true}]});
+    assert!(compile(&hidden).unwrap_err().contains("own"));
 }
 
 #[test]
@@ -139,10 +142,44 @@ fn hostile_schemas_end() {
         deep,
     );
 
+    // Numbers at the end of what there is.
+    for number in [
+        "1e-308",
+        "1e308",
+        "5e-324",
+        "-0.0",
+        "9223372036854775808",
+        "1e999",
+        "0",
+    ] {
+        for keyword in [
+            "multipleOf",
+            "minimum",
+            "minLength",
+            "maxItems",
+            "minContains",
+            "maxProperties",
+        ] {
+            let text = format!("{{\"{keyword}\": {number}, \"contains\": true}}");
+            if let Ok(schema) = Schema::compile(&text) {
+                for value in [
+                    json!(1e308),
+                    json!(u64::MAX),
+                    json!(i64::MIN),
+                    json!([1]),
+                    json!("a"),
+                    json!({"a": 1}),
+                ] {
+                    schema.check(value);
+                }
+            }
+        }
+    }
+
     // A chain of references as long as a schema can be.
-    let chain: Map<String, Value> = (0..1500)
+    let chain: Map<String, Value> = (0..2000)
         .map(|n| (n.to_string(), json!({"$ref": format!("#/$defs/{}", n + 1)})))
-        .chain([("1500".to_owned(), json!(true))])
+        .chain([("2000".to_owned(), json!(true))])
         .collect();
     ends(&json!({"$ref": "#/$defs/0", "$defs": chain}), json!(1));
 }

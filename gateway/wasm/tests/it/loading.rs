@@ -83,8 +83,7 @@ fn what_the_world_does_not_have_is_refused_by_name() {
         "{refused}"
     );
     assert!(matches!(refused, LoadError::Foreign { .. }));
-    let client =
-        component(r#"(component (import "portcullis:filter/http-client@0.1.0" (instance)))"#);
+    let client = component(r#"(component (import "portcullis:filter/teleport@0.1.0" (instance)))"#);
     assert!(matches!(error(&client), LoadError::Unavailable { .. }));
     assert!(matches!(
         error(&component("(component)")),

@@ -1,4 +1,19 @@
 //! The sandbox from outside: components that behave, and components that do not.
+//!
+//! What a plugin may try, and the file that shows how it ends:
+//! - it loops, copies, grows, recurses, panics, keeps handles: `hostile`, and on a fiber `aside`
+//! - it loops or traps in `describe` and `configure`: `loading`, `hostile`, `aside`
+//! - it has ten thousand instances, or is no component, or one of another world: `loading`, `mutants`
+//! - it traps in the middle of a body: `streams`
+//! - it sets fields that are too large, too many, or the gateway's own: `hooks`
+//! - it meets cookies and bytes that are no text: `hooks`, and beside the code
+//! - it floods the host with calls, handles or lines: `hostile`, `reloads`, `logs`
+//! - it looks for what another plugin or request has left: `reloads`
+//! - it goes where it must not: `hooks` for backends, `callouts` for other servers
+//! - its client leaves while it computes or waits: `aside`, `callouts`
+//! - it uses up the pool or the threads: `hostile`, `streams`, `aside`
+//! - it is loaded again and again: `reloads`
+//! - its schema means harm: beside the code
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -7,17 +22,23 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod aside;
 mod bodies;
+mod callouts;
 mod guests;
 mod hooks;
 mod hostile;
 mod loading;
+mod logs;
+mod mutants;
 mod released;
+mod reloads;
 mod streams;
 
 use std::{
     net::IpAddr,
     sync::{Arc, OnceLock},
+    time::{Duration, Instant},
 };
 
 use guests::Guest;
@@ -90,6 +111,33 @@ fn plugin(guest: &Guest, change: impl FnOnce(&mut PluginSpec)) -> Arc<Plugin> {
     let mut spec = spec(load(guest).expect("a component"));
     change(&mut spec);
     Plugin::new(engine(), spec).expect("a plugin")
+}
+
+/// An engine for one test: what runs aside on it is nobody else's.
+fn own_engine(change: impl FnOnce(&mut Settings)) -> Engine {
+    let mut settings = Settings {
+        instances: 400,
+        ..Settings::default()
+    };
+    change(&mut settings);
+    Engine::new(&settings).expect("an engine")
+}
+
+/// The guest as a plugin of this engine.
+fn plugin_on(engine: &Engine, guest: &Guest, change: impl FnOnce(&mut PluginSpec)) -> Arc<Plugin> {
+    let component = Component::load(engine, &guest.build()).expect("a component");
+    let mut spec = spec(component);
+    change(&mut spec);
+    Plugin::new(engine, spec).expect("a plugin")
+}
+
+/// Waits until it is so.
+fn eventually(what: &str, so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !so() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::yield_now();
+    }
 }
 
 fn attach(plugin: &Arc<Plugin>) -> Arc<Attachment> {

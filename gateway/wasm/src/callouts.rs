@@ -1,0 +1,250 @@
+//! Requests of guests to other servers: which they may reach, and how long they wait.
+
+mod address;
+mod connect;
+
+use std::{
+    error::Error,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_rustls::HttpsConnector;
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::RootCertStore;
+
+use connect::{Connector, Denied};
+
+/// Where guests may send requests to, besides what each is granted.
+#[derive(Clone, Debug, Default)]
+pub struct HttpSettings {
+    /// Whether loopback addresses may be reached.
+    pub allow_loopback: bool,
+    /// Addresses that may not, whatever a name resolves to: those of the API server. See
+    /// [`crate::Engine::deny`] for when they change.
+    pub denied: Vec<IpAddr>,
+    /// Whose certificates are believed.
+    pub roots: Roots,
+}
+
+/// Whose certificates are believed.
+#[derive(Clone, Debug, Default)]
+pub enum Roots {
+    /// Those that Mozilla believes, as of the build.
+    #[default]
+    Mozilla,
+    /// These, each in DER.
+    Only(Vec<Vec<u8>>),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CalloutError {
+    Denied,
+    Timeout,
+    Connect(String),
+    TooLarge,
+    Protocol(String),
+}
+
+/// What sends the requests of all guests. Connections are kept for the next request to a server.
+#[derive(Debug)]
+pub(crate) struct Callouts {
+    client: Client<HttpsConnector<Connector>, Full<Bytes>>,
+    denied: Arc<Mutex<Vec<IpAddr>>>,
+}
+
+impl Callouts {
+    pub(crate) fn new(settings: &HttpSettings) -> Result<Self, rustls::Error> {
+        let HttpSettings {
+            allow_loopback,
+            denied,
+            roots,
+        } = settings;
+        let mut store = RootCertStore::empty();
+        match roots {
+            Roots::Mozilla => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+            Roots::Only(certificates) => {
+                for certificate in certificates {
+                    store.add(certificate.clone().into())?;
+                }
+            }
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(store)
+            .with_no_client_auth();
+
+        let denied = Arc::new(Mutex::new(denied.clone()));
+        let connector = Connector {
+            allow_loopback: *allow_loopback,
+            denied: Arc::clone(&denied),
+        };
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(8)
+            .http1_max_buf_size(HEAD)
+            .http2_max_header_list_size(u32::try_from(HEAD).unwrap_or(u32::MAX))
+            .build(connector);
+        Ok(Self { client, denied })
+    }
+
+    /// No request goes to these addresses from now on.
+    pub(crate) fn deny(&self, addresses: Vec<IpAddr>) {
+        *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    /// Sends a request, and waits for the whole answer. Redirects are answers like others.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Bytes>,
+        timeout: Duration,
+    ) -> Result<Response<Bytes>, CalloutError> {
+        let answer = self.client.request(request.map(Full::new));
+        // On a task of its own: this is polled on the small stack of a guest's call.
+        let mut task = Task(tokio::spawn(async move {
+            let (head, body) = answer.await.map_err(|error| why(&error))?.into_parts();
+            // The buffer's limit is a rough one.
+            let fields = head.headers.iter();
+            let size = fields.map(|(name, value)| name.as_str().len() + value.len());
+            if size.sum::<usize>() > HEAD {
+                return Err(CalloutError::TooLarge);
+            }
+            let body =
+                Limited::new(body, MOST)
+                    .collect()
+                    .await
+                    .map_err(|error| match error.is::<LengthLimitError>() {
+                        true => CalloutError::TooLarge,
+                        false => CalloutError::Protocol(text(&*error)),
+                    })?;
+            Ok(Response::from_parts(head, body.to_bytes()))
+        }));
+        match tokio::time::timeout(timeout.min(PATIENCE), &mut task.0).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(CalloutError::Protocol("it was broken off".to_owned())),
+            Err(_) => Err(CalloutError::Timeout),
+        }
+    }
+}
+
+/// A task that ends with whoever waits for it.
+struct Task<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Whether a grant covers a request: the same host, and the port that it names, else that of the
+/// scheme.
+pub(crate) fn covers(grant: &str, uri: &Uri) -> bool {
+    let default = match uri.scheme_str() {
+        Some("http") => 80,
+        Some("https") => 443,
+        Some(_) | None => return false,
+    };
+    let (Some(authority), Some(host)) = (uri.authority(), uri.host()) else {
+        return false;
+    };
+    // `granted.example@elsewhere.example` is for people to misread.
+    if authority.as_str().contains('@') {
+        return false;
+    }
+    let port = authority.port_u16().unwrap_or(default);
+    let named = grant
+        .rsplit_once(':')
+        .and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    // The colons of an address of IPv6 stand in brackets.
+    let named = named.filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    let (granted, granted_port) = named.unwrap_or((grant, default));
+    host.eq_ignore_ascii_case(granted) && port == granted_port
+}
+
+fn why(error: &hyper_util::client::legacy::Error) -> CalloutError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<Denied>() {
+            return CalloutError::Denied;
+        }
+        let hyper = error.downcast_ref::<hyper::Error>();
+        if hyper.is_some_and(hyper::Error::is_parse_too_large) {
+            return CalloutError::TooLarge;
+        }
+        cause = error.source();
+    }
+    match error.is_connect() {
+        true => CalloutError::Connect(text(error)),
+        false => CalloutError::Protocol(text(error)),
+    }
+}
+
+/// What an error says, down to its cause.
+fn text(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause.filter(|_| text.len() < 300) {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The longest that a guest waits for one answer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// The largest body, of requests and of answers.
+pub(crate) const MOST: usize = 1 << 20;
+/// The largest head of an answer.
+const HEAD: usize = 64 << 10;
+/// How long a connection is kept.
+const IDLE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_covers_one_host_and_one_port() {
+        let check = |grant: &str, uri: &str| covers(grant, &uri.parse().unwrap());
+        for (grant, uri) in [
+            ("api.example.com", "https://api.example.com/x"),
+            ("api.example.com", "http://API.example.com:80"),
+            ("api.example.com:8080", "http://api.example.com:8080/"),
+            ("api.example.com:443", "https://api.example.com/"),
+            ("[::1]:8080", "http://[::1]:8080/"),
+            ("[::1]", "http://[::1]/"),
+        ] {
+            assert!(check(grant, uri), "{grant} {uri}");
+        }
+        for (grant, uri) in [
+            ("api.example.com", "https://api.example.com:8443/"),
+            ("api.example.com", "https://example.com/"),
+            ("api.example.com", "https://api.example.com.evil.example/"),
+            ("api.example.com", "https://api.example.com@evil.example/"),
+            ("api.example.com", "https://user@api.example.com/"),
+            ("api.example.com", "ftp://api.example.com/"),
+            ("api.example.com", "/path"),
+            ("api.example.com:8080", "http://api.example.com/"),
+            ("*", "http://api.example.com/"),
+            ("", "http://api.example.com/"),
+        ] {
+            assert!(!check(grant, uri), "{grant} {uri}");
+        }
+    }
+}

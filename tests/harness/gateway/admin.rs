@@ -1,0 +1,48 @@
+//! What the gateway tells of itself on its admin listener.
+
+use serde_json::Value;
+
+use super::Gateway;
+use crate::{Answer, Connection, get, until};
+
+impl Gateway {
+    /// Gets a path of the admin listener.
+    pub async fn admin_get(&self, path: &str) -> Answer {
+        Connection::open(self.admin)
+            .await
+            .ask(&get(path).host("localhost").header("Connection", "close"))
+            .await
+    }
+
+    /// The problems it tells of.
+    pub async fn problems(&self) -> Vec<Value> {
+        let answer = self.admin_get("/api/v1/problems").await.json();
+        answer["problems"]
+            .as_array()
+            .cloned()
+            .expect("a list of problems")
+    }
+
+    /// The routes it serves.
+    pub async fn routes(&self) -> Vec<Value> {
+        let answer = self.admin_get("/api/v1/routes").await.json();
+        answer["routes"]
+            .as_array()
+            .cloned()
+            .expect("a list of routes")
+    }
+
+    /// Waits until a problem says all of these.
+    pub async fn until_problem(&self, words: &[&str]) -> Value {
+        let mut found = None;
+        until(&format!("a problem says {words:?}"), async || {
+            let all = self.problems().await;
+            found = all
+                .into_iter()
+                .find(|p| words.iter().all(|word| p.to_string().contains(word)));
+            found.is_some()
+        })
+        .await;
+        found.expect("a problem")
+    }
+}
