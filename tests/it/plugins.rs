@@ -1,9 +1,11 @@
 //! Filters of others in front of real backends: chains, Plugin documents, live changes, and code
 //! that means harm.
 
+mod bodies;
 mod chains;
 mod fields;
 mod parts;
+mod streams;
 mod views;
 
 use harness::{Gateway, GatewayBuilder, IngressBuilder, Upstream, gateway, ingress};
