@@ -3,8 +3,12 @@
 
 mod bodies;
 mod chains;
+mod documents;
 mod fields;
+mod files;
+mod others;
 mod parts;
+mod refused;
 mod streams;
 mod views;
 
