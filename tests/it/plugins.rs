@@ -3,6 +3,7 @@
 
 mod bodies;
 mod chains;
+mod changes;
 mod documents;
 mod fields;
 mod files;
