@@ -1,17 +1,20 @@
 //! Filters of others in front of real backends: chains, Plugin documents, live changes, and code
 //! that means harm.
 
+mod apart;
 mod bodies;
 mod chains;
 mod changes;
 mod documents;
 mod fields;
 mod files;
+mod hostile;
 mod others;
 mod parts;
 mod refused;
 mod streams;
 mod views;
+mod waiting;
 
 use harness::{Gateway, GatewayBuilder, IngressBuilder, Upstream, gateway, ingress};
 
