@@ -12,6 +12,7 @@ mod hostile;
 mod others;
 mod parts;
 mod refused;
+mod seen;
 mod streams;
 mod views;
 mod waiting;
