@@ -1,10 +1,11 @@
 # What a newcomer needs: `make demo` and `make test`. Both do their own set-up.
 
-.PHONY: help demo test build setup
+.PHONY: help demo test bench build setup
 
 help:
 	@echo 'make demo    build Portcullis and try it: three cheeses behind one gateway'
 	@echo 'make test    formatting, lints and all tests'
+	@echo 'make bench   what a request costs, without and with filters; Envoy too if it is installed'
 	@echo 'make build   the optimised program, in release/portcullis of the target folder'
 
 # The program without optimisation: it is there in a fraction of the time.
@@ -13,6 +14,9 @@ demo: setup
 
 test: setup
 	. scripts/path && scripts/test
+
+bench: setup
+	. scripts/path && cargo run --locked --release --package portcullis-tests --bin bench
 
 build: setup
 	. scripts/path && cargo build --locked --release --package portcullis

@@ -299,6 +299,11 @@ impl Gateway {
         self.process.exited().await
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The CPU time that it has used.
     pub fn cpu(&self) -> std::time::Duration {
         self.process.cpu()

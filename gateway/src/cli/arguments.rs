@@ -77,7 +77,9 @@ impl RunFlags {
         let limits = limits.read(&mut reader);
         let options = reading.read(Mode::Manifests, &mut reader);
         let idle = later.read(&mut reader);
-        let sandbox = reading.plugins.sandbox(&options.ceilings);
+        let mut sandbox = reading.plugins.sandbox(&options.ceilings);
+        // Whoever serves a folder tries things out on this machine.
+        sandbox.http.allow_loopback = true;
         let log = log_filter(serving.log_level.as_deref(), &mut reader);
         let redirect = serving
             .redirect_port

@@ -72,6 +72,10 @@ impl Process {
         self.child.wait().ok().and_then(|status| status.code())
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(super) fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
         cpu(&stat.expect("a process")).expect("its CPU time")
