@@ -192,8 +192,9 @@ async fn requests_in_flight_finish_with_the_filters_that_they_began_with() {
 
 /// How many changes; `PORTCULLIS_TEST_CHANGES` sets another number.
 fn changes() -> usize {
-    let text = std::env::var("PORTCULLIS_TEST_CHANGES").ok();
-    text.map_or(100, |text| text.parse().expect("a number"))
+    let text = std::env::var_os("PORTCULLIS_TEST_CHANGES");
+    let number = text.and_then(|text| text.to_str()?.parse().ok());
+    number.unwrap_or(100)
 }
 
 #[tokio::test]
@@ -285,4 +286,41 @@ async fn five_failures_open_the_breaker_and_a_new_version_or_configuration_close
     gw.write_bytes("puppet.wasm", &stamp("1"));
     until_reason(&gw, None).await;
     assert_eq!(gw.get("b.test", "/").await.status, 200);
+}
+
+#[tokio::test]
+async fn while_new_code_is_compiled_the_old_serves() {
+    let up = upstream().start().await;
+    let gw = beside(&up, web("stamp", &[]))
+        .plugin(plugin("stamp", &stamp("1")))
+        .flag("--plugin-cache", "off")
+        .start()
+        .await;
+    until_version(&gw, "1").await;
+    let mut kit = Kit::default();
+    let set = kit.change(("request", "set"), "x-version", "2");
+    let step = "(local.set 0 (i32.mul (i32.add (local.get 0) (i32.const 77)) (i32.rotl (local.get 0) (i32.const 3))))";
+    let function = format!(
+        "(func (param i32) (result i32) {} (local.get 0))\n",
+        step.repeat(40)
+    );
+    let large = kit.build(Guest {
+        own: function.repeat(6_000),
+        ..Guest::on_request(&(set + NEXT))
+    });
+    gw.write_bytes("stamp.wasm", &large);
+    harness::until("it is loading", async || {
+        let plugins = gw.plugins().await;
+        let [plugin] = plugins.as_slice() else {
+            panic!("one plugin: {plugins:?}");
+        };
+        assert_ne!(plugin["state"], "failed", "{plugin}");
+        plugin["state"] == "loading" && plugin["digest"].is_string()
+    })
+    .await;
+    let answer = gw.get("a.test", "/").await;
+    assert_eq!(answer.saw().header("x-version"), Some("1"));
+    until_version(&gw, "2").await;
+    assert_eq!(gw.plugins().await[0]["state"], "ready");
+    assert!(gw.problems().await.is_empty());
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     beside,
-    parts::{DROP, Kit, doing, idle},
+    parts::{DROP, Kit, doing, stamp},
     web,
 };
 use crate::guests::Guest;
@@ -165,7 +165,7 @@ fn harms() -> Vec<Harm> {
         },
         Harm {
             reason: None,
-            ..harm("fine", idle("1"), "")
+            ..harm("fine", stamp("1"), "")
         },
     ]
 }

@@ -229,11 +229,6 @@ pub(super) fn late() -> Vec<u8> {
     })
 }
 
-/// A filter that does nothing; `name` tells its versions apart.
-pub(super) fn idle(name: &str) -> Vec<u8> {
-    stamp(name)
-}
-
 /// A filter that sets `x-version` of requests.
 pub(super) fn stamp(version: &str) -> Vec<u8> {
     let mut kit = Kit::default();

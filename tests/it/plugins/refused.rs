@@ -34,7 +34,7 @@ fn load(code: &[u8], field: &'static str, words: &'static [&'static str]) -> Cas
     }
 }
 
-fn configured(guest: Guest, config: &'static str, words: &'static [&'static str]) -> Case {
+fn configured(guest: &Guest, config: &'static str, words: &'static [&'static str]) -> Case {
     Case {
         plugin: Some(plugin("bad", &guest.build())),
         chain: "x=bad",
@@ -153,27 +153,31 @@ fn configurations() -> Vec<Case> {
         ..Guest::default()
     };
     vec![
-        configured(configuring("unreachable"), "{}", &["unreachable"]),
-        configured(configuring("(loop (br 0)) i32.const 16"), "{}", &["longer"]),
-        configured(refusing(), "{}", &["/a/b", "no such b"]),
-        configured(strict(), "{a: {b: text}}", &["/a/b", "integer"]),
-        configured(strict(), "{a: {}, typo: 1}", &["typo"]),
-        configured(strict(), "a: [unclosed", &["write a map"]),
-        configured(strict(), "just text", &["write a map"]),
-        configured(strict(), "- a\n- list", &["write a map"]),
+        configured(&configuring("unreachable"), "{}", &["unreachable"]),
+        configured(
+            &configuring("(loop (br 0)) i32.const 16"),
+            "{}",
+            &["longer"],
+        ),
+        configured(&refusing(), "{}", &["/a/b", "no such b"]),
+        configured(&strict(), "{a: {b: text}}", &["/a/b", "integer"]),
+        configured(&strict(), "{a: {}, typo: 1}", &["typo"]),
+        configured(&strict(), "a: [unclosed", &["write a map"]),
+        configured(&strict(), "just text", &["write a map"]),
+        configured(&strict(), "- a\n- list", &["write a map"]),
         Case {
             chain: "bad, no-such-filter",
             reason: "plugin-missing",
             field: "metadata.annotations[portcullis.dev/filters]",
             config: None,
-            ..configured(Guest::default(), "{}", &["no-such-filter", "503"])
+            ..configured(&Guest::default(), "{}", &["no-such-filter", "503"])
         },
         Case {
             chain: "bad, /slash",
             reason: "plugin-missing",
             field: "metadata.annotations[portcullis.dev/filters]",
             config: None,
-            ..configured(Guest::default(), "{}", &["/slash", "NAMESPACE"])
+            ..configured(&Guest::default(), "{}", &["/slash", "NAMESPACE"])
         },
         Case {
             plugin: None,
@@ -181,7 +185,7 @@ fn configurations() -> Vec<Case> {
             reason: "plugin-missing",
             field: "metadata.annotations[portcullis.dev/filters]",
             config: None,
-            ..configured(Guest::default(), "{}", &["default/bad"])
+            ..configured(&Guest::default(), "{}", &["default/bad"])
         },
     ]
 }

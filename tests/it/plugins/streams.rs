@@ -118,9 +118,9 @@ async fn pieces_are_replaced_as_they_come() {
     let streaming = streaming(1, "closed").await;
     for path in ["/", "/sized"] {
         let (mut connection, sender) = streaming.begin(path).await;
-        for piece in ["one", "two", "six"] {
+        for (piece, shorter) in [("one", "on"), ("two", "tw"), ("six", "si")] {
             send(&sender, piece);
-            assert_eq!(next(&mut connection).await.as_deref(), Some(&piece[..2]));
+            assert_eq!(next(&mut connection).await.as_deref(), Some(shorter));
         }
         drop(sender);
         assert_eq!(next(&mut connection).await, None);

@@ -105,7 +105,7 @@ async fn filters_see_the_normal_path_and_who_asks() {
         let text = kit.text(name);
         steps += &format!("(call {header} (local.get $req) {text} (i32.const 604))");
         let read = "(i32.load (i32.const 608)) (i32.load (i32.const 612))";
-        steps += &kit.put(("request", "set"), format!("x-saw-{}", &name[2..]), read);
+        steps += &kit.put(("request", "set"), name.replacen("x-", "x-saw-", 1), read);
     }
     let code = kit.build(Guest::on_request(&(steps + NEXT)));
     let gw = beside(&up, web("eyes", &[]))
