@@ -50,6 +50,11 @@ pub(crate) fn command_with_files(limit: u32) -> Command {
     shell
 }
 
+/// The program, not yet started: for what takes longer than tests wait.
+pub fn portcullis_command() -> Command {
+    command()
+}
+
 /// The program, not yet started.
 pub(crate) fn command() -> Command {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();

@@ -11,6 +11,7 @@ mod backends;
 mod check;
 mod conformance;
 mod explain;
+mod filters;
 #[expect(dead_code, reason = "the sandbox's own tests use the rest of it")]
 #[path = "../../gateway/wasm/tests/it/guests.rs"]
 mod guests;
