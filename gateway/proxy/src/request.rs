@@ -309,7 +309,7 @@ async fn body(
         return Ok((RequestBody::Empty, BodyState::new(true)));
     }
     let state = BodyState::new(false);
-    let Some(incoming) = rest.take() else {
+    let Some(incoming) = rest.take(&state) else {
         return Ok((RequestBody::Empty, state));
     };
     Ok((
