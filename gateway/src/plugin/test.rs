@@ -111,7 +111,7 @@ async fn once(filter: &Attached, case: &Case) -> anyhow::Result<Outcome> {
     let verdict = if answer.is_some() { "respond" } else { "next" };
     if let (None, Some(response)) = (&answer, &case.response) {
         exchange.response = Some(response.head()?);
-        exchange.answered_by = Some(("backend:80".to_owned(), "endpoint".to_owned()));
+        exchange.answered_by = Some(("backend:80".into(), "endpoint".into()));
         let mut bytes = body(&response.body);
         if hooks.response {
             let (back, verdict) = filter.on_response(exchange).answer().await;
