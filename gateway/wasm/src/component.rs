@@ -238,8 +238,8 @@ fn compile(
     if let Some(compiled) = cached {
         return Ok(compiled);
     }
-    let compiled = wasmtime::component::Component::from_binary(engine.inner(), bytes)
-        .map_err(malformed)?;
+    let compiled =
+        wasmtime::component::Component::from_binary(engine.inner(), bytes).map_err(malformed)?;
     if let Some(cache) = engine.cache() {
         cache.keep(engine, digest, &compiled);
     }

@@ -73,6 +73,19 @@ impl Instance {
         attachment: &Arc<Attachment>,
         place: Place,
     ) -> Result<Box<Self>, Failure> {
+        match spare {
+            Some(instance) if instance.configured.contains_key(&attachment.id()) => Ok(instance),
+            // Boxed, as it is rare and large: the future of each call would be as large.
+            spare => Box::pin(Self::prepared(spare, attachment, place)).await,
+        }
+    }
+
+    /// The spare instance, or a new one, which gets to know the attachment.
+    async fn prepared(
+        spare: Option<Box<Self>>,
+        attachment: &Arc<Attachment>,
+        place: Place,
+    ) -> Result<Box<Self>, Failure> {
         let mut instance = match spare {
             Some(instance) => instance,
             None => {
@@ -90,10 +103,8 @@ impl Instance {
                 Box::new(started.await?)
             }
         };
-        if !instance.configured.contains_key(&attachment.id()) {
-            instance.release_gone(place).await?;
-            instance.configure(attachment, place).await?;
-        }
+        instance.release_gone(place).await?;
+        instance.configure(attachment, place).await?;
         Ok(instance)
     }
 
@@ -206,7 +217,9 @@ impl Instance {
             None => Err(Ended::Missing),
             Some((function, given)) if self.fiber => {
                 let clock = Arc::clone(&self.store.data().clock);
-                unhindered(terms, &clock, function.call_async(&mut self.store, given)).await
+                let called = function.call_async(&mut self.store, given);
+                // Boxed, for the sake of calls that have no stack of their own: see above.
+                Box::pin(unhindered(terms, &clock, called)).await
             }
             Some((function, given)) => straight(|| function.call(&mut self.store, given)),
         };

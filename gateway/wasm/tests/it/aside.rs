@@ -66,8 +66,8 @@ fn a_loop_aside_ends_in_time_and_holds_up_no_worker() {
     assert_eq!(plugin.shared().instances().alive, 0);
 }
 
-#[test]
-fn two_loops_share_a_thread() {
+/// When the first and when the second of two loops ended that began together.
+fn two_loops() -> [Duration; 2] {
     let (_plugin, filter) = slow(&own_engine(|_| {}), LOOP, 100);
     let mut loops = [Some(begin(&filter).unwrap()), Some(begin(&filter).unwrap())];
     let (start, mut ends) = (Instant::now(), Vec::new());
@@ -88,8 +88,15 @@ fn two_loops_share_a_thread() {
             Poll::Pending
         }
     }));
-    // One after the other, the first would end at half of the second's time.
-    assert!(ends[0] > ends[1].mul_f64(0.7), "{ends:?}");
+    [ends[0], ends[1]]
+}
+
+#[test]
+fn two_loops_share_a_thread() {
+    // One after the other, the first would end at half of the second's time. A busy machine may hold up
+    // the second at its end: one of several pairs shows it.
+    let mut pairs = (0..8).map(|_| two_loops());
+    assert!(pairs.any(|[first, second]| first > second.mul_f64(0.7)));
 }
 
 #[test]
