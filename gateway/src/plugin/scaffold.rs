@@ -1,8 +1,12 @@
 //! `portcullis plugin new`: a filter that works, to change into another one.
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use crate::{
     cli::{Mistakes, NewFlags},
@@ -20,19 +24,26 @@ pub(super) fn command(flags: NewFlags) -> anyhow::Result<ExitCode> {
         ))
     })?;
     if folder.exists() {
-        bail!(
+        return Err(Mistakes::one(format!(
             "{} is there already; write another folder, or move it away",
             folder.display()
-        );
+        ))
+        .into());
     }
     let sdk = match &sdk {
         Some(path) => {
             let path = path.canonicalize().with_context(|| {
-                format!("there is no SDK at {}; write its folder", path.display())
+                Mistakes::one(format!(
+                    "there is no SDK at {}; write its folder",
+                    path.display()
+                ))
             })?;
             format!("{{ path = {:?} }}", path.display().to_string())
         }
-        None => format!("\"{}\"", env!("CARGO_PKG_VERSION")),
+        None => match sdk_around(&env::current_dir()?) {
+            Some(path) => format!("{{ path = {:?} }}", path.display().to_string()),
+            None => format!("\"{}\"", env!("CARGO_PKG_VERSION")),
+        },
     };
     let type_name = camel_case(name);
     for (path, text) in FILES {
@@ -51,6 +62,15 @@ pub(super) fn command(flags: NewFlags) -> anyhow::Result<ExitCode> {
          \x20   portcullis plugin inspect {name}.wasm"
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The SDK of the sources that one stands in.
+fn sdk_around(folder: &Path) -> Option<PathBuf> {
+    let mut sdks = folder.ancestors().map(|folder| folder.join("sdk"));
+    sdks.find(|sdk| {
+        let manifest = fs::read_to_string(sdk.join("Cargo.toml"));
+        manifest.is_ok_and(|text| text.contains("name = \"portcullis-sdk\""))
+    })
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {

@@ -269,6 +269,7 @@ fn probe() -> Vec<u8> {
         target_dir: &PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../plugins"),
         root: &root,
         locked: true,
+        offline: false,
     });
     let modules = modules.unwrap_or_else(|error| panic!("{error}"));
     let module = std::fs::read(&modules[0]).expect("the probe");
