@@ -144,10 +144,10 @@ void exports_portcullis_filter_response_hook_on_response(
     portcullis_filter_types_borrow_response_t response,
     portcullis_filter_types_response_verdict_t *verdict) {
     const struct config *config = find(id);
-    string server = name("server"), team = name("x-team");
+    string powered = name("x-powered-by"), team = name("x-team");
     bytes whose = value(config->team);
     portcullis_filter_types_header_error_t error;
-    if (!portcullis_filter_types_method_response_remove_header(response, &server, &error) ||
+    if (!portcullis_filter_types_method_response_remove_header(response, &powered, &error) ||
         !portcullis_filter_types_method_response_add_header(response, &team, &whose, &error)) {
         abort();
     }

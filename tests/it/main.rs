@@ -7,9 +7,12 @@
 )]
 
 mod admin;
+mod author;
 mod backends;
+mod c;
 mod check;
 mod conformance;
+mod examples;
 mod explain;
 mod h2;
 mod lifecycle;
