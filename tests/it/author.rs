@@ -1,6 +1,7 @@
 //! `portcullis plugin`, as authors of filters use it.
 
 mod cases;
+mod docs;
 mod mistakes;
 
 use std::{
