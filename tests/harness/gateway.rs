@@ -31,7 +31,7 @@ impl GatewayBuilder {
     /// Adds an object, in a file of its own.
     pub fn manifest(self, object: impl Into<Object>) -> Self {
         let object = object.into();
-        self.file(&object.file(), object.0.to_string())
+        self.file(&object.file(), &object.0.to_string())
     }
 
     /// Adds a Service with one port named `http`, and these backends as its endpoints.
@@ -44,12 +44,12 @@ impl GatewayBuilder {
     pub fn service_at(self, name: &str, port: u16, addresses: &[SocketAddr]) -> Self {
         let service = service(name, &[("http", port)]);
         self.manifest(service)
-            .file(&slices_file(name), slices(name, addresses))
+            .file(&slices_file(name), &slices(name, addresses))
     }
 
     /// Adds a file as it is.
-    pub fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
-        self.files.push((name.into(), content.as_ref().into()));
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.into(), text.into()));
         self
     }
 

@@ -20,14 +20,11 @@ struct Scaffold {
     built: Outcome,
 }
 
-/// Begun once, at one place: what it is built from is still there in the next run of the tests.
 fn scaffold() -> &'static Scaffold {
     static SCAFFOLD: OnceLock<Scaffold> = OnceLock::new();
     SCAFFOLD.get_or_init(|| {
-        let around = Path::new(env!("CARGO_TARGET_TMPDIR")).join("author");
-        let _none = std::fs::remove_dir_all(&around);
-        std::fs::create_dir_all(&around).expect("a folder");
-        let begun = portcullis(&around, &["new", "my-filter", "--sdk", sdk()]);
+        let around = repository();
+        let begun = portcullis(around, &["new", "my-filter", "--sdk", sdk()]);
         let folder = around.join("my-filter");
         let built = portcullis(&folder, &["build"]);
         Scaffold {
@@ -38,18 +35,30 @@ fn scaffold() -> &'static Scaffold {
     })
 }
 
+/// A repository for filters, which all of them are named from: the standard library is built for them once, and is
+/// still there in the next run of the tests.
+fn repository() -> &'static Path {
+    static REPOSITORY: OnceLock<PathBuf> = OnceLock::new();
+    REPOSITORY.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("author");
+        let _none = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(folder.join(".git")).expect("a folder");
+        folder
+    })
+}
+
 fn sdk() -> &'static str {
     concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk")
 }
 
-/// Runs `portcullis plugin` in a folder. What is built is where the filters that ship were built.
+/// Runs `portcullis plugin` in a folder.
 fn portcullis(folder: &Path, arguments: &[&str]) -> Outcome {
     let mut program = command();
     program
         .arg("plugin")
         .args(arguments)
         .current_dir(folder)
-        .env("CARGO_TARGET_DIR", target().join("plugins"));
+        .env("CARGO_TARGET_DIR", target().join("author"));
     run(&mut program)
 }
 
@@ -93,6 +102,27 @@ fn a_new_filter_says_what_to_do_next_and_that_works() {
 }
 
 #[test]
+fn the_sdk_is_that_of_the_sources_around_or_the_published_one() {
+    let place = tempfile::TempDir::new().expect("a temporary folder");
+    let manifest = |name: &str| {
+        let manifest = place.path().join(name).join("Cargo.toml");
+        std::fs::read_to_string(manifest).expect("a manifest")
+    };
+    let inside = place.path().join("inside").display().to_string();
+    let said = works(Path::new(env!("CARGO_MANIFEST_DIR")), &["new", &inside]);
+    assert!(!said.contains("registry"), "{said}");
+    let own = Path::new(sdk()).canonicalize().expect("the SDK");
+    let dependency = format!("portcullis-sdk = {{ path = {own:?} }}");
+    assert!(manifest("inside").contains(&dependency));
+    let said = works(place.path(), &["new", "outside"]);
+    assert!(
+        said.contains("from cargo's registry; where that is not there, write --sdk DIR"),
+        "{said}"
+    );
+    assert!(manifest("outside").contains("portcullis-sdk = \"0.1.0\""));
+}
+
+#[test]
 fn a_new_filter_passes_its_tests_natively() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut tests = Command::new(cargo);
@@ -125,9 +155,10 @@ async fn a_new_filter_serves_with_the_manifest_that_comes_with_it() {
         .manifest(web)
         .service("svc", 80, &[&up])
         .file("plugin.yaml", &manifest)
-        .file("my-filter.wasm", read("my-filter.wasm"))
         .start()
         .await;
+    gw.write_bytes("my-filter.wasm", &read("my-filter.wasm"));
+    gw.until_status("a.test", "/", 200).await;
     assert_eq!(
         gw.get("a.test", "/").await.saw().header("x-hello"),
         Some("you")

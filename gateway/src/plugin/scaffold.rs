@@ -31,26 +31,25 @@ pub(super) fn command(flags: NewFlags) -> anyhow::Result<ExitCode> {
         .into());
     }
     let sdk = match &sdk {
-        Some(path) => {
-            let path = path.canonicalize().with_context(|| {
-                Mistakes::one(format!(
-                    "there is no SDK at {}; write its folder",
-                    path.display()
-                ))
-            })?;
-            format!("{{ path = {:?} }}", path.display().to_string())
-        }
-        None => match sdk_around(&env::current_dir()?) {
-            Some(path) => format!("{{ path = {:?} }}", path.display().to_string()),
-            None => format!("\"{}\"", env!("CARGO_PKG_VERSION")),
-        },
+        Some(path) => Some(path.canonicalize().with_context(|| {
+            Mistakes::one(format!(
+                "there is no SDK at {}; write its folder",
+                path.display()
+            ))
+        })?),
+        None => sdk_around(&env::current_dir()?),
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let dependency = match &sdk {
+        Some(path) => format!("{{ path = {:?} }}", path.display().to_string()),
+        None => format!("\"{version}\""),
     };
     let type_name = camel_case(name);
     for (path, text) in FILES {
         let text = text
             .replace("NAME", name)
             .replace("TYPE", &type_name)
-            .replace("SDK", &sdk);
+            .replace("SDK", &dependency);
         write(&folder.join(path), &text)?;
     }
     let shown = folder.display();
@@ -61,6 +60,11 @@ pub(super) fn command(flags: NewFlags) -> anyhow::Result<ExitCode> {
          \x20   portcullis plugin test {name}.wasm\n\
          \x20   portcullis plugin inspect {name}.wasm"
     ));
+    if sdk.is_none() {
+        say(&format!(
+            "It takes portcullis-sdk {version} from cargo's registry; where that is not there, write --sdk DIR."
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use harness::{gateway, run, target, upstream};
 
-use super::{portcullis, sdk, works};
+use super::{portcullis, repository, sdk, works};
 
 /// The first block of a language in the page.
 fn block(language: &str) -> String {
@@ -19,8 +19,7 @@ fn block(language: &str) -> String {
 
 #[tokio::test]
 async fn the_filter_of_the_page_is_tested_built_and_serves() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page/hello");
-    let _none = fs::remove_dir_all(&folder);
+    let folder = repository().join("hello");
     fs::create_dir_all(folder.join("src")).expect("a folder");
     let write = |name: &str, text: &str| fs::write(folder.join(name), text).expect("a folder");
     let manifest = block("toml").replace("../portcullis/sdk", sdk());
@@ -44,13 +43,12 @@ async fn the_filter_of_the_page_is_tested_built_and_serves() {
     let up = upstream().start().await;
     let gw = gateway()
         .service("web", 80, &[&up])
-        .file("web.yaml", block("yaml"))
-        .file(
-            "hello.wasm",
-            fs::read(folder.join("hello.wasm")).expect("a component"),
-        )
+        .file("web.yaml", &block("yaml"))
         .start()
         .await;
+    let component = fs::read(folder.join("hello.wasm")).expect("a component");
+    gw.write_bytes("hello.wasm", &component);
+    gw.until_status("a.test", "/", 200).await;
     assert_eq!(
         gw.get("a.test", "/").await.saw().header("x-hello"),
         Some("you")

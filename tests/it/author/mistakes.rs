@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use tempfile::TempDir;
 
-use super::{portcullis, scaffold, sdk};
+use super::{portcullis, repository, scaffold, sdk};
 
 /// It ends with this code and says this.
 fn told(folder: &Path, arguments: &[&str], code: i32, what: &str) {
@@ -92,9 +92,7 @@ fn a_library_of_another_kind_is_not_built() {
 
 #[test]
 fn a_package_without_a_filter_is_told_to_have_one() {
-    // As the filter that was begun, so that it has the same standard library.
-    let folder = scaffold().folder.with_file_name("bare");
-    let _none = fs::remove_dir_all(&folder);
+    let folder = repository().join("bare");
     fs::create_dir_all(folder.join("src")).expect("a folder");
     let manifest = fs::read_to_string(scaffold().folder.join("Cargo.toml")).expect("a manifest");
     fs::write(
