@@ -91,6 +91,11 @@ impl Request {
         parsed.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ip| ip.to_canonical())
     }
 
+    /// The same as text, as the gateway gives it: for what only compares addresses.
+    pub fn client_ip_text(&self) -> String {
+        self.0.client_ip()
+    }
+
     /// The client's port on the connection to the gateway.
     pub fn client_port(&self) -> u16 {
         self.0.client_port()

@@ -66,8 +66,13 @@ pub(crate) fn command_with_files(limit: u32) -> Command {
     shell
 }
 
-/// The program, not yet started: for what takes its time, or another folder or environment.
-pub fn command() -> Command {
+/// The program, not yet started: for what takes longer than tests wait.
+pub fn portcullis_command() -> Command {
+    command()
+}
+
+/// The program, not yet started.
+pub(crate) fn command() -> Command {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     let program = BINARY.get_or_init(find);
     let mut command = Command::new(program);

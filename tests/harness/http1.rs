@@ -58,6 +58,12 @@ impl Request {
         self
     }
 
+    /// Sends these bytes after the head, as they are.
+    pub fn body(self, body: impl AsRef<[u8]>) -> Self {
+        let body = body.as_ref().to_vec();
+        Self { body, ..self }
+    }
+
     /// The bytes on the wire.
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = format!("{} {} HTTP/1.1\r\n", self.method, self.target);

@@ -2,6 +2,7 @@
 
 mod cases;
 mod docs;
+mod hooks;
 mod mistakes;
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
     sync::OnceLock,
 };
 
-use harness::{Outcome, command, gateway, ingress, run, target, upstream};
+use harness::{Outcome, gateway, ingress, portcullis_command, run, target, upstream};
 use serde_json::{Value, json};
 
 /// A filter that was begun and built by the commands.
@@ -53,7 +54,7 @@ fn sdk() -> &'static str {
 
 /// Runs `portcullis plugin` in a folder.
 fn portcullis(folder: &Path, arguments: &[&str]) -> Outcome {
-    let mut program = command();
+    let mut program = portcullis_command();
     program
         .arg("plugin")
         .args(arguments)

@@ -7,7 +7,8 @@ use std::{
 };
 
 use harness::{
-    GatewayBuilder, Reply, Upstream, command, gateway, get, ingress, plugin, run, until, upstream,
+    GatewayBuilder, Reply, Upstream, gateway, get, ingress, plugin, portcullis_command, run, until,
+    upstream,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -55,7 +56,7 @@ fn built(source: &str) -> Vec<u8> {
     let hint = "the packages for filters in C are those of `scripts/setup test`";
     assert_eq!(outcome.code, 0, "{}\n{hint}", outcome.stderr);
     let component = path.join("filter.wasm");
-    let mut build = command();
+    let mut build = portcullis_command();
     build
         .args(["plugin", "build"])
         .arg(&module)

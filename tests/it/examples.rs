@@ -7,7 +7,9 @@ mod tokens;
 
 use std::{path::Path, sync::OnceLock};
 
-use harness::{GatewayBuilder, PluginBuilder, Upstream, command, gateway, ingress, run, target};
+use harness::{
+    GatewayBuilder, PluginBuilder, Upstream, gateway, ingress, portcullis_command, run, target,
+};
 use serde_json::Value;
 
 /// An example as a component, by the program's own command. What it is built from is where the filters that ship were
@@ -15,7 +17,7 @@ use serde_json::Value;
 fn built(name: &str) -> Vec<u8> {
     let plugins = target().join("plugins");
     let file = plugins.join(format!("{name}.component.wasm"));
-    let mut build = command();
+    let mut build = portcullis_command();
     build
         .args(["plugin", "build"])
         .arg(

@@ -1,6 +1,6 @@
 //! Answers that the gateway makes itself, and what is left of the request they answer.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
@@ -8,11 +8,17 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
-use crate::{body::Answer, error::Reason, exchange::Exchange};
+use crate::{
+    body::{Answer, BodyState},
+    error::Reason,
+    exchange::Exchange,
+};
 
 /// The part of a request's body that nobody has read yet.
 pub(crate) struct Rest {
     body: Option<Incoming>,
+    /// What became of it where somebody else reads it.
+    taken: Option<Rc<BodyState>>,
     /// The client waits for 100 before it sends: reading would ask for it.
     expects: bool,
     http2: bool,
@@ -24,6 +30,7 @@ impl Rest {
         let expects = head.headers.contains_key(header::EXPECT);
         Self {
             body: Some(body),
+            taken: None,
             expects,
             http2: head.version == Version::HTTP_2,
             head_only: head.method == Method::HEAD,
@@ -40,7 +47,9 @@ impl Rest {
         self.body.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
-    pub(crate) fn take(&mut self) -> Option<Incoming> {
+    /// Gives it away to be read by another, who notes how far.
+    pub(crate) fn take(&mut self, state: &Rc<BodyState>) -> Option<Incoming> {
+        self.taken = Some(Rc::clone(state));
         self.body.take()
     }
 
@@ -66,7 +75,9 @@ impl Rest {
     /// Reads what is left if it is little and comes soon, so that the connection can go on.
     async fn drain(&mut self) -> bool {
         let Some(body) = self.body.take() else {
-            return false;
+            // A filter may have read it whole, and answered.
+            let taken = self.taken.as_ref();
+            return taken.is_some_and(|s| s.ended.get() && s.fault.get().is_none());
         };
         if body.is_end_stream() || self.http2 {
             return true;

@@ -41,7 +41,7 @@ pub(crate) struct Endpoints {
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
     /// What filters call it: the same on every replica, and telling nobody what it is.
-    pub(crate) id: Box<str>,
+    pub(crate) id: Arc<str>,
     uid: Option<String>,
     in_flight: AtomicU32,
     failures: AtomicU32,

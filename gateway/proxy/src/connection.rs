@@ -116,6 +116,10 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, address: Socket
         }
         Spoken::Http2 => {
             conn.set_framed(Framed::Http2);
+            // It was still being set up when the others were asked to finish.
+            if worker.gateway.is_draining() {
+                conn.decide(Verdict::Finish);
+            }
             let guard = Guard::http2(stream, conn, limits, read);
             http2(session, guard).await;
         }

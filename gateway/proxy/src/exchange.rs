@@ -128,21 +128,14 @@ impl Exchange {
         }
     }
 
-    /// Where filters want the request to go, if they want anything.
+    /// Where filters want the request to go, if they want anything: once they have all been asked.
     pub(crate) fn steering(&mut self) -> Option<Steering> {
-        let steering = &self.filtered()?.exchange()?.steering;
-        (*steering != Steering::default()).then(|| steering.clone())
-    }
-
-    /// Notes the backend that a filter chose.
-    pub(crate) fn note_steering(&mut self) {
-        if self.record.is_none() {
-            return;
-        }
-        let backend = self.steering().and_then(|steering| steering.backend);
+        let steering = std::mem::take(&mut self.filtered()?.exchange()?.steering);
+        let Steering { backend, pin, hash } = &steering;
         if let Some(record) = &mut self.record {
-            record.service = backend;
+            record.service.clone_from(backend);
         }
+        (backend.is_some() || pin.is_some() || hash.is_some()).then_some(steering)
     }
 
     /// Notes what the access log says of the request, where there is one.

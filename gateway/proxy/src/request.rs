@@ -1,6 +1,6 @@
 //! The request: one straight function from its head to the head of its answer.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
@@ -184,22 +184,18 @@ async fn forward(
     outgoing::frame(&mut head, &body, protocol);
 
     // There and back.
-    let request = Outgoing { head, body, state };
+    let keep = route.chain.looks_at_responses();
+    let request = Outgoing {
+        head,
+        body,
+        state,
+        keep,
+    };
     let to = (cluster, steering.as_ref());
     let mut reply = upstream::send(&session.worker, &route, to, request).await?;
     exchange.note_endpoint(reply.endpoint.address);
-    response::check(&mut reply.response)?;
-    if wish.as_ref().is_some_and(Wish::is_connect) && reply.response.status().is_success() {
-        // The client would take it for the tunnel it asked for.
-        return Err(Reason::BadResponse);
-    }
-    if wish.is_some() {
-        // Bytes of the other protocol may be on it: it must not serve another request.
-        reply.lease.spoil();
-    }
-    if route.chain.hooks().response
-        && let Some(answer) = Box::pin(judge(exchange, &route, steering, &mut reply)).await?
-    {
+    check_reply(&mut reply, wish.as_ref())?;
+    if keep && let Some(answer) = Box::pin(judge(exchange, &route, steering, &mut reply)).await? {
         return Ok(Outcome::Local(Box::new(answer)));
     }
     if reply.response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -209,6 +205,21 @@ async fn forward(
             .map(|tunnel| Outcome::Tunnel(Box::new(tunnel)));
     }
     Ok(Outcome::Upstream(reply))
+}
+
+/// What a backend may not answer.
+fn check_reply(reply: &mut Reply, wish: Option<&Wish>) -> Result<(), Reason> {
+    response::check(&mut reply.response)?;
+    let Some(wish) = wish else {
+        return Ok(());
+    };
+    if wish.is_connect() && reply.response.status().is_success() {
+        // The client would take it for the tunnel it asked for.
+        return Err(Reason::BadResponse);
+    }
+    // Bytes of the other protocol may be on it: it must not serve another request.
+    reply.lease.spoil();
+    Ok(())
 }
 
 /// Shows the request's body to the filters that want to see it whole.
@@ -234,8 +245,13 @@ async fn judge(
     let Some(filtered) = exchange.filtered() else {
         return Ok(None);
     };
+    if let (Some(exchange), Some(sent)) = (filtered.exchange(), reply.sent.take()) {
+        let version = exchange.request.version;
+        exchange.request = *sent;
+        exchange.request.version = version;
+    }
     let backend = steering.and_then(|steering| steering.backend);
-    let backend = backend.unwrap_or_else(|| route.config.backend.to_string());
+    let backend = backend.map_or_else(|| Arc::clone(&route.backend), Arc::from);
     filter::head::response(route, filtered, reply, backend).await
 }
 
@@ -293,7 +309,7 @@ async fn body(
         return Ok((RequestBody::Empty, BodyState::new(true)));
     }
     let state = BodyState::new(false);
-    let Some(incoming) = rest.take() else {
+    let Some(incoming) = rest.take(&state) else {
         return Ok((RequestBody::Empty, state));
     };
     Ok((

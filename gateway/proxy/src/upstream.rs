@@ -35,6 +35,8 @@ pub(crate) struct Reply {
     pub(crate) response: Response<Incoming>,
     pub(crate) lease: Lease,
     pub(crate) endpoint: Arc<Endpoint>,
+    /// The head of the request, where it was to be kept.
+    pub(crate) sent: Option<Box<Parts>>,
 }
 
 /// A request, ready to be sent.
@@ -42,6 +44,8 @@ pub(crate) struct Outgoing {
     pub(crate) head: Parts,
     pub(crate) body: RequestBody,
     pub(crate) state: Rc<BodyState>,
+    /// Whether the head is wanted back.
+    pub(crate) keep: bool,
 }
 
 /// What came of a request at one endpoint.
@@ -99,8 +103,13 @@ async fn attempt(
             return Attempt::Failed(Reason::Connect, Box::new(request));
         };
         let in_flight = endpoint.begin();
-        let Outgoing { head, body, state } = request;
-        let spare = replayable.then(|| head.clone());
+        let Outgoing {
+            head,
+            body,
+            state,
+            keep,
+        } = request;
+        let spare = (replayable || keep).then(|| head.clone());
         let message = Request::from_parts(head, body);
         let failure = match wait(sender.send(message), &state, route).await {
             Some(Ok(response)) => {
@@ -110,6 +119,7 @@ async fn attempt(
                     response,
                     lease,
                     endpoint: Arc::clone(endpoint),
+                    sent: spare.filter(|_| keep).map(Box::new),
                 };
                 return Attempt::Answered(Box::new(reply));
             }
@@ -122,15 +132,21 @@ async fn attempt(
         let reason = match failure {
             (_, Some(unsent)) => {
                 let (head, body) = unsent.into_parts();
-                request = Outgoing { head, body, state };
+                request = Outgoing {
+                    head,
+                    body,
+                    state,
+                    keep,
+                };
                 Reason::Connect
             }
-            (error, None) => match spare.filter(|_| !error.is_parse()) {
+            (error, None) => match spare.filter(|_| replayable && !error.is_parse()) {
                 Some(head) => {
                     request = Outgoing {
                         head,
                         body: RequestBody::Empty,
                         state,
+                        keep,
                     };
                     Reason::BadResponse
                 }

@@ -13,6 +13,7 @@ pub(crate) use cache::Cache;
 pub use world::{Capability, Hook};
 
 use crate::{
+    clock::Clock,
     engine::Engine,
     exports::Exports,
     failure::Failure,
@@ -130,6 +131,7 @@ pub struct Component {
 /// What instances are made from.
 pub(crate) struct Template {
     pub(crate) pre: InstancePre<Guest>,
+    pub(crate) clock: Arc<Clock>,
     pub(crate) exports: Exports,
     /// Whether its calls need a stack of their own, as they can wait.
     pub(crate) waits: bool,
@@ -153,6 +155,7 @@ impl Component {
         let mut linker = Linker::new(engine.inner());
         host::link(&mut linker, &world.capabilities).map_err(LoadError::Mismatch)?;
         let template = Template {
+            clock: Arc::clone(engine.clock()),
             waits: world.capabilities.contains(&Capability::HttpClient),
             exports: Exports::find(&compiled, &world.hooks).map_err(LoadError::Mismatch)?,
             pre: linker

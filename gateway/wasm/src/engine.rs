@@ -6,18 +6,16 @@ use std::{
     num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    thread,
-    time::Duration,
 };
 
 use wasmtime::{
-    Config, Enabled, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
-    Strategy,
+    Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy,
 };
 
 use crate::{
     aside::Aside,
     callouts::{Callouts, HttpSettings},
+    clock::Clock,
     component::Cache,
 };
 
@@ -74,6 +72,7 @@ pub enum EngineError {
 #[derive(Clone)]
 pub struct Engine {
     inner: wasmtime::Engine,
+    clock: Arc<Clock>,
     pooling: Pooling,
     max_memory: usize,
     instances: usize,
@@ -103,14 +102,11 @@ impl Engine {
                 attempt(Pooling::OnDemand)
             })
             .map_err(EngineError::Unsupported)?;
-        let clock = inner.weak();
-        thread::Builder::new()
-            .name("wasm-clock".to_owned())
-            .spawn(move || tick(&clock))
-            .map_err(EngineError::Clock)?;
+        let clock = Clock::start(inner.weak()).map_err(EngineError::Clock)?;
         let cache = cache.as_deref().and_then(Cache::open);
         Ok(Self {
             inner,
+            clock,
             pooling,
             max_memory: *max_memory,
             instances: usize::try_from(*instances).unwrap_or(usize::MAX),
@@ -132,6 +128,11 @@ impl Engine {
 
     pub(crate) fn callouts(&self) -> &Arc<Callouts> {
         &self.callouts
+    }
+
+    /// What tells its guests that time has passed.
+    pub(crate) fn clock(&self) -> &Arc<Clock> {
+        &self.clock
     }
 
     pub(crate) fn inner(&self) -> &wasmtime::Engine {
@@ -229,18 +230,6 @@ fn slots(
         .max_unused_warm_slots(256);
     pool
 }
-
-/// Moves the epoch on until the engine is gone: it holds no engine alive.
-fn tick(engine: &EngineWeak) {
-    while let Some(engine) = engine.upgrade() {
-        engine.increment_epoch();
-        drop(engine);
-        thread::sleep(TICK);
-    }
-}
-
-/// How often hooks are asked how long they have run.
-pub(crate) const TICK: Duration = Duration::from_millis(1);
 
 /// The most elements that a table may have.
 pub(crate) const TABLE: usize = 20_000;

@@ -30,6 +30,7 @@ pub use shared::Shared;
 use crate::{
     attachment::Attachment,
     bindings::portcullis::filter as wit,
+    clock::Clock,
     component::Capability,
     limits::{CALLS, Deadline, Limiter},
 };
@@ -52,6 +53,7 @@ pub(crate) enum Phase {
 pub(crate) struct Guest {
     pub(crate) limiter: Limiter,
     pub(crate) deadline: Deadline,
+    pub(crate) clock: Arc<Clock>,
     name: Arc<str>,
     phase: Phase,
     /// Which call this is: a handle of another call is not honoured.
@@ -71,10 +73,11 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn new(name: Arc<str>, memory: usize) -> Self {
+    pub(crate) fn new(name: Arc<str>, memory: usize, clock: &Arc<Clock>) -> Self {
         Self {
             limiter: Limiter::new(memory),
             deadline: Deadline::default(),
+            clock: Arc::clone(clock),
             name,
             phase: Phase::Describe,
             call: 0,

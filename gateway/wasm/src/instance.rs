@@ -105,15 +105,23 @@ impl Instance {
         fiber: bool,
         place: Place,
     ) -> Result<Self, StartError> {
-        let mut store = Store::new(template.pre.engine(), Guest::new(name, memory));
+        let mut store = Store::new(
+            template.pre.engine(),
+            Guest::new(name, memory, &template.clock),
+        );
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(LIFTED);
-        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.check()));
+        store.epoch_deadline_callback(|mut store| {
+            let guest = store.data_mut();
+            // As long as a call runs, somebody needs the time.
+            guest.clock.need();
+            Ok(guest.deadline.check())
+        });
         let terms = Terms::setup(Phase::Describe, place);
         begin(&mut store, terms, None, None);
         let started = if fiber {
             let pre = &template.pre;
-            unhindered(terms, pre.instantiate_async(&mut store)).await
+            unhindered(terms, &template.clock, pre.instantiate_async(&mut store)).await
         } else {
             straight(|| template.pre.instantiate(&mut store))
         };
@@ -197,7 +205,8 @@ impl Instance {
         let done = match ask(&self.functions, Handles { number }) {
             None => Err(Ended::Missing),
             Some((function, given)) if self.fiber => {
-                unhindered(terms, function.call_async(&mut self.store, given)).await
+                let clock = Arc::clone(&self.store.data().clock);
+                unhindered(terms, &clock, function.call_async(&mut self.store, given)).await
             }
             Some((function, given)) => straight(|| function.call(&mut self.store, given)),
         };

@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 mod bindings;
+mod clock;
 mod engine;
 mod exports;
 

@@ -25,8 +25,10 @@ enum Rule {
     Words,
     /// This value chooses the backend; `always` and `never` are values as others.
     Value(Vec<u8>),
-    /// What this is found in chooses the backend. None is one that never matches.
-    Pattern(Option<Pattern>),
+    /// What this is found in chooses the backend.
+    Pattern(Pattern),
+    /// A pattern that is not understood: what has the header stays with the Ingress's own backend.
+    Broken,
 }
 
 /// What the rules of one backend say about a request.
@@ -47,8 +49,8 @@ impl Backend {
         let rule = match (config.header_value, config.header_pattern) {
             (Some(value), _) => Rule::Value(value.into_bytes()),
             (None, Some(text)) => match Pattern::new(&text) {
-                Ok(pattern) => Rule::Pattern(Some(pattern)),
-                Err(_) if config.invalid_pattern == InvalidPattern::Never => Rule::Pattern(None),
+                Ok(pattern) => Rule::Pattern(pattern),
+                Err(_) if config.invalid_pattern == InvalidPattern::Never => Rule::Broken,
                 Err(why) => {
                     let pointer = format!("/backends/{index}/headerPattern");
                     return Err(ConfigError::new(pointer, why));
@@ -100,11 +102,9 @@ impl Backend {
         };
         let matches = match rule {
             Rule::Words => return by_word(&value),
+            Rule::Broken => return Choice::RuledOut,
             Rule::Value(expected) => value == *expected,
-            Rule::Pattern(pattern) => {
-                let pattern = pattern.as_ref();
-                pattern.is_some_and(|pattern| pattern.is_found_in(&value))
-            }
+            Rule::Pattern(pattern) => pattern.is_found_in(&value),
         };
         if matches { Choice::It } else { Choice::Open }
     }

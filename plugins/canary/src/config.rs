@@ -51,7 +51,7 @@ pub(crate) enum InvalidPattern {
     /// The configuration is refused.
     #[default]
     Error,
-    /// It never matches, as in ingress-nginx.
+    /// It never matches, and what has the header goes by no later rule either, as in ingress-nginx.
     Never,
 }
 

@@ -86,7 +86,8 @@ impl Canary {
     /// Where the request's session goes, if it has one that counts here.
     fn by_session(&self, request: &Request) -> Option<Option<&Backend>> {
         let sticky = self.sticky.as_ref()?;
-        let session = Session::parse(&request.cookie(&sticky.cookie)?)?;
+        let cookie = request.cookie(&sticky.cookie)?;
+        let session = Session::parse(&cookie)?;
         let mut backends = self.backends.iter();
         let found = backends.find(|backend| backend.session() == session.backend);
         let is_primary = match &sticky.primary {

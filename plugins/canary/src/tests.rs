@@ -102,7 +102,7 @@ fn a_pattern_is_unanchored_and_decides_only_where_it_matches() {
 }
 
 #[test]
-fn a_pattern_that_is_refused_is_an_error_or_never_matches() {
+fn a_pattern_that_is_refused_is_an_error_or_leaves_what_has_the_header_to_the_primary() {
     for pattern in ["(?=a)", "(a)\\1", "(", "(\\w{1000}){1000}"] {
         let backend = json!({
             "service": "next", "port": 80, "header": "h", "headerPattern": pattern,
@@ -113,11 +113,12 @@ fn a_pattern_that_is_refused_is_an_error_or_never_matches() {
         assert!(error.message.starts_with("this pattern is "), "{error}");
         let backend = json!({
             "service": "next", "port": 80, "header": "h", "headerPattern": pattern,
-            "invalidPattern": "never", "cookie": "c",
+            "invalidPattern": "never", "cookie": "c", "weight": 100,
         });
         let filter = canary(backend);
         assert!(!to_it(&filter, with("h", "always")));
-        assert!(to_it(&filter, with("h", "(").cookie("c", "always")));
+        assert!(!to_it(&filter, with("h", "(").cookie("c", "always")));
+        assert!(to_it(&filter, get("/").cookie("c", "other")));
     }
 }
 
@@ -193,9 +194,9 @@ fn a_session_goes_where_it_began_whatever_the_rules_say() {
     };
     let session = |backend: &str| {
         let session = Session {
-            key: "k".to_owned(),
-            endpoint: "e".to_owned(),
-            backend: backend_hash(backend),
+            key: "k",
+            endpoint: "e",
+            backend: &backend_hash(backend),
         };
         session.value().unwrap()
     };

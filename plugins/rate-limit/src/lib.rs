@@ -77,8 +77,13 @@ impl Filter for RateLimit {
 impl RateLimit {
     fn too_many(&self, decision: Decision) -> LocalResponse {
         let wait = seconds(decision.retry_after_ms);
-        // The gateway says which limit it was by its burst.
-        let nearest = |limit: &Limit| limit.rule().burst == decision.limit;
+        // The gateway says which limit it was by its burst. Of two with the same it is none that would
+        // have been waited for less.
+        let nearest = |limit: &Limit| {
+            let rule = limit.rule();
+            let token = u64::from(rule.per_ms).div_ceil(u64::from(rule.tokens));
+            rule.burst == decision.limit && token >= u64::from(decision.retry_after_ms)
+        };
         let index = self.limits.iter().position(nearest).unwrap_or_default();
         let name = name(index, self.limits.len());
         self.refusal(wait)

@@ -87,6 +87,18 @@ fn of_several_limits_all_must_pass_and_only_then_are_charged() {
 }
 
 #[test]
+fn of_limits_with_the_same_burst_the_one_that_refuses_is_named() {
+    let filter = limited(json!({"limits": [
+        {"requests": 1, "per": "1s", "burst": 2},
+        {"requests": 1, "per": "1h", "burst": 2},
+    ]}));
+    assert_eq!(passing(&filter, 2), 2);
+    let outcome = filter.request(get("/"));
+    let limit = outcome.answer().header_str("ratelimit");
+    assert_eq!(limit, Some("\"limit-2\";r=0;t=3600"));
+}
+
+#[test]
 fn clients_are_counted_apart() {
     let filter = limited(json!({"requests": 1, "per": "1h"}));
     let passes = |address| filter.request(get("/").client_ip(address)).passes();

@@ -7,19 +7,19 @@
 
 /// What the cookie of a session says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
+pub struct Session<'c> {
     /// What a balanced session is hashed by: 1 to 64 letters and digits.
-    pub key: String,
+    pub key: &'c str,
     /// The id of its endpoint, as `response.endpoint` gives it.
-    pub endpoint: String,
+    pub endpoint: &'c str,
     /// The hash of its backend: see [`backend_hash`].
-    pub backend: String,
+    pub backend: &'c str,
 }
 
-impl Session {
+impl<'c> Session<'c> {
     /// Reads the value of a cookie. None where it is not one that was written here: whoever sends it may
     /// have made it up.
-    pub fn parse(value: &str) -> Option<Self> {
+    pub fn parse(value: &'c str) -> Option<Self> {
         let (key, rest) = value.split_once('.')?;
         // The id of an endpoint may hold dots.
         let (endpoint, backend) = rest.rsplit_once('.')?;
@@ -28,17 +28,18 @@ impl Session {
             && is_cookie_safe(endpoint)
             && backend.len() == HASH
             && backend.bytes().all(|byte| byte.is_ascii_hexdigit());
-        sound.then(|| Self {
-            key: key.to_owned(),
-            endpoint: endpoint.to_owned(),
-            backend: backend.to_owned(),
+        sound.then_some(Self {
+            key,
+            endpoint,
+            backend,
         })
     }
 
     /// The value of its cookie; none where the endpoint's id cannot stand in one.
     pub fn value(&self) -> Option<String> {
         let value = format!("{}.{}.{}", self.key, self.endpoint, self.backend);
-        (Self::parse(&value).as_ref() == Some(self)).then_some(value)
+        let reads_back = Session::parse(&value).as_ref() == Some(self);
+        reads_back.then_some(value)
     }
 }
 
@@ -78,10 +79,11 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         for endpoint in ["a", "10.0.0.1:8080", "uid-1.2", "[2001:db8::1]:80"] {
+            let backend = backend_hash("web:80");
             let session = Session {
-                key: "k3Y".to_owned(),
-                endpoint: endpoint.to_owned(),
-                backend: backend_hash("web:80"),
+                key: "k3Y",
+                endpoint,
+                backend: &backend,
             };
             let value = session.value().unwrap();
             assert_eq!(Session::parse(&value), Some(session));
@@ -111,10 +113,11 @@ mod tests {
     #[test]
     fn an_id_that_a_cookie_cannot_hold_is_not_written() {
         for endpoint in ["", "a;b", "a b", "ä"] {
+            let backend = backend_hash("web:80");
             let session = Session {
-                key: "k".to_owned(),
-                endpoint: endpoint.to_owned(),
-                backend: backend_hash("web:80"),
+                key: "k",
+                endpoint,
+                backend: &backend,
             };
             assert_eq!(session.value(), None, "{endpoint}");
         }

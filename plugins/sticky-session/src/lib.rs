@@ -36,18 +36,19 @@ impl Filter for StickySession {
         let session = cookie.as_deref().and_then(Session::parse);
         // What a cookie names may be gone, or never have been: whoever sends it may have made it up.
         let strict = !config.change_on_failure;
-        let session = session.filter(|session| request.pin(&session.endpoint, strict));
-        let key = match &session {
-            Some(session) => session.key.clone(),
-            None => format!("{:016x}", random::u64()),
-        };
+        let session = session.filter(|session| request.pin(session.endpoint, strict));
+        if let Some(session) = session {
+            if config.mode == Mode::Balanced {
+                request.hash_by(session.key);
+            }
+            return Ok(RequestVerdict::Next);
+        }
+        // The response hook may run on another instance: the key of a new session is kept by the gateway.
+        let key = format!("{:016x}", random::u64());
         if config.mode == Mode::Balanced {
             request.hash_by(&key);
         }
-        // The response hook may run on another instance: what it is to know is kept by the gateway. A
-        // session that goes on is its cookie; a new one only its key, which has no dots.
-        let known = session.as_ref().and_then(Session::value);
-        request.set_state(STATE, known.unwrap_or(key))?;
+        request.set_state(STATE, key)?;
         Ok(RequestVerdict::Next)
     }
 
@@ -59,27 +60,30 @@ impl Filter for StickySession {
         if backends.is_some_and(|backends| !backends.contains(&backend)) {
             return Ok(ResponseVerdict::Next);
         }
-        let state = request
-            .state(STATE)
-            .and_then(|state| String::from_utf8(state).ok());
-        let Some(state) = state else {
-            return Ok(ResponseVerdict::Next);
-        };
-        let before = Session::parse(&state);
-        let session = Session {
-            key: before.as_ref().map_or(state, |before| before.key.clone()),
-            endpoint,
-            backend: backend_hash(&backend),
-        };
-        if before.as_ref() == Some(&session) {
+        let (cookie, backend) = (request.cookie(&self.0.cookie), backend_hash(&backend));
+        let before = cookie.as_deref().and_then(Session::parse);
+        let goes_on =
+            |session: &Session<'_>| session.endpoint == endpoint && session.backend == backend;
+        if before.as_ref().is_some_and(goes_on) {
             return Ok(ResponseVerdict::Next);
         }
+        // A new session has a key of its own; one that moved keeps the one it had.
+        let new = request.state(STATE).map(String::from_utf8);
+        let new = new.and_then(std::result::Result::ok);
+        let Some(key) = new.as_deref().or(before.map(|before| before.key)) else {
+            return Ok(ResponseVerdict::Next);
+        };
+        let session = Session {
+            key,
+            endpoint: &endpoint,
+            backend: &backend,
+        };
         match session.value() {
             Some(value) => {
                 let field = cookie::field(&self.0, &value, request);
                 response.add_header("set-cookie", field)?;
             }
-            None => log::warn!("no cookie can hold the endpoint `{}`", session.endpoint),
+            None => log::warn!("no cookie can hold the endpoint `{endpoint}`"),
         }
         Ok(ResponseVerdict::Next)
     }

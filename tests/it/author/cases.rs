@@ -10,7 +10,7 @@ use super::{portcullis, scaffold};
 use crate::examples;
 
 /// Runs these cases of a component.
-fn test(component: &[u8], cases: &[Value], flags: &[&str]) -> Outcome {
+pub(super) fn test(component: &[u8], cases: &[Value], flags: &[&str]) -> Outcome {
     let folder = TempDir::new().expect("a temporary folder");
     std::fs::write(folder.path().join("it.wasm"), component).expect("a folder");
     let lines: Vec<_> = cases.iter().map(Value::to_string).collect();
@@ -24,7 +24,7 @@ fn greeter() -> Vec<u8> {
 }
 
 /// All pass.
-fn pass(component: &[u8], cases: &[Value], flags: &[&str]) {
+pub(super) fn pass(component: &[u8], cases: &[Value], flags: &[&str]) {
     let outcome = test(component, cases, flags);
     let wanted = format!("{} passed, 0 failed\n", cases.len());
     assert_eq!(

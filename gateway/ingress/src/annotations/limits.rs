@@ -24,7 +24,8 @@ impl Draft {
         let limit = |(rate, per): (Option<u32>, &str)| {
             // Zero is off there.
             let rate = u64::from(rate.filter(|rate| *rate > 0)?);
-            Some(json!({"requests": rate, "per": per, "burst": 1 + rate * multiplier}))
+            let burst = (1 + rate * multiplier).min(MOST);
+            Some(json!({"requests": rate, "per": per, "burst": burst}))
         };
         let limits = [(self.per_second, "1s"), (self.per_minute, "1m")].into_iter();
         let limits: Vec<Value> = limits.filter_map(limit).collect();
@@ -109,5 +110,7 @@ const MULTIPLIER: &str = "limit-burst-multiplier";
 const ALLOWLIST: &str = "limit-allowlist";
 const WHITELIST: &str = "limit-whitelist";
 const DEFAULT_MULTIPLIER: u32 = 5;
+/// What the filter takes: whoever writes so much means that there is no limit.
+const MOST: u64 = u32::MAX as u64;
 const NUMBER: &str = "write a whole number, as in \"10\"";
 const NETWORKS: &str = "write addresses and networks, as in \"10.0.0.0/8, 2001:db8::/32\"";

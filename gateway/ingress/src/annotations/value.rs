@@ -153,10 +153,10 @@ pub(super) fn networks(text: &str) -> Option<Vec<String>> {
     Some(networks).filter(|networks| !networks.is_empty())
 }
 
-/// A name of RFC 9110, as headers and cookies have.
+/// A name of RFC 9110, as headers and cookies have, and as the filters that ship take it.
 pub(super) fn token(text: &str) -> Option<String> {
     let text = text.trim();
-    is_token(text).then(|| text.to_owned())
+    (is_token(text) && text.len() <= 128).then(|| text.to_owned())
 }
 
 /// What may stand as the value of a cookie's attribute.

@@ -279,9 +279,10 @@ impl Alternative<'_> {
         let mut config = Map::new();
         config.insert("backends".to_owned(), json!([entry]));
         config.insert("weightTotal".to_owned(), json!(self.canary.total));
-        let own = format!("{}:{}", primary.service, primary.port);
-        config.insert("primary".to_owned(), json!(own));
+        // Whose session it is only matters where there are sessions.
         if let Some(cookie) = cookie {
+            let own = format!("{}:{}", primary.service, primary.port);
+            config.insert("primary".to_owned(), json!(own));
             config.insert("stickyCookie".to_owned(), json!(cookie));
         }
         Some((config, backend))

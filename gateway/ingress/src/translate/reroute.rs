@@ -67,9 +67,11 @@ impl Reroutes {
             let services = services.filter(|_| wanted.all);
             names.extend(services.flat_map(|service| ports(service)));
             for (service, port) in names {
-                let key = format!("{service}:{port}");
-                let target = || backends.find_quietly(&namespace, &service, &port);
-                found.entry(key).or_insert_with(target);
+                // Only a configuration that names it makes one that is missing a place to go to.
+                let target = backends.find_quietly(&namespace, &service, &port);
+                if matches!(target, Target::Cluster(_)) {
+                    found.entry(format!("{service}:{port}")).or_insert(target);
+                }
             }
             (namespace, Arc::new(found))
         });

@@ -85,7 +85,7 @@ fn best<'e>(
 }
 
 /// The id of an endpoint: another one at the same address has another.
-pub(super) fn id(endpoint: &route::Endpoint) -> Box<str> {
+pub(super) fn id(endpoint: &route::Endpoint) -> Arc<str> {
     let mut hash = Sha256::new();
     hash.update(endpoint.address.to_string());
     hash.update(b"|");

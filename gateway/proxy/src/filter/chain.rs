@@ -1,6 +1,9 @@
 //! A route's filters in their order, how they are called, and what is counted of each.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::Response;
@@ -35,6 +38,8 @@ pub(crate) struct Filtered {
     /// How many of the chain's filters it has come to.
     reached: usize,
     worker: usize,
+    /// When the last hook ended, where the next one begins at once.
+    since: Option<Instant>,
 }
 
 impl Filtered {
@@ -43,6 +48,7 @@ impl Filtered {
             exchange: Some(exchange),
             reached: 0,
             worker,
+            since: None,
         }
     }
 
@@ -58,10 +64,17 @@ impl Filtered {
         call: impl FnOnce(&dyn Filter, Box<Exchange>) -> Asked<V>,
     ) -> Result<Option<V>, Fault> {
         let exchange = self.exchange.take().ok_or(Fault::Timeout)?;
-        let began = Instant::now();
+        let began = self.since.take().unwrap_or_else(Instant::now);
         let (exchange, verdict) = call(&*link.filter, exchange).answer().await;
         self.exchange = Some(exchange);
-        link.counted(self.worker, began, verdict)
+        let now = Instant::now();
+        self.since = Some(now);
+        link.counted(self.worker, now - began, verdict)
+    }
+
+    /// What is not a hook comes between: its time is nobody's.
+    fn pause(&mut self) {
+        self.since = None;
     }
 }
 
@@ -79,11 +92,11 @@ impl Link {
     pub(super) fn counted<V>(
         &self,
         worker: usize,
-        began: Instant,
+        time: Duration,
         verdict: Result<V, Fault>,
     ) -> Result<Option<V>, Fault> {
         let fault = verdict.as_ref().err().copied();
-        self.stats.count(worker, began.elapsed(), fault);
+        self.stats.count(worker, time, fault);
         match (verdict, self.on_error) {
             (Ok(verdict), _) => Ok(Some(verdict)),
             (Err(_), OnError::Open) => Ok(None),
@@ -125,6 +138,7 @@ impl Chain {
         &self,
         filtered: &mut Filtered,
     ) -> Result<Option<Response<Bytes>>, Fault> {
+        filtered.pause();
         for (index, link) in self.links.iter().enumerate() {
             filtered.reached = index + 1;
             if !link.hooks.request {
@@ -146,6 +160,7 @@ impl Chain {
         filtered: &mut Filtered,
     ) -> Result<Option<Bytes>, Fault> {
         let mut replaced = None;
+        filtered.pause();
         for (index, link) in self.links.iter().enumerate().rev() {
             let called = index < filtered.reached || !link.hooks.request;
             if !(called && link.hooks.response) {
@@ -162,6 +177,11 @@ impl Chain {
     /// The filters that look at the bodies of requests, in their order.
     pub(super) fn request_bodies(&self) -> impl Iterator<Item = &Link> {
         self.links.iter().filter(|link| link.hooks.request_body)
+    }
+
+    /// Whether any filter looks at responses.
+    pub(crate) fn looks_at_responses(&self) -> bool {
+        self.hooks.response || self.touches_response_bodies()
     }
 
     /// Whether any filter looks at the bodies of responses.
@@ -201,6 +221,7 @@ impl Filtered {
         body: Bytes,
         call: fn(&dyn Filter, Box<Exchange>, Bytes) -> Asked<BodyVerdict>,
     ) -> Result<Option<BodyVerdict>, Fault> {
+        self.pause();
         self.ask(link, |filter, exchange| call(filter, exchange, body))
             .await
     }

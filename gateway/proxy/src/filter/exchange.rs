@@ -63,7 +63,7 @@ pub struct Exchange {
     /// The response's head, once there is one.
     pub response: Option<response::Parts>,
     /// The backend that answered, `service:port`, and the id of its endpoint.
-    pub answered_by: Option<(String, String)>,
+    pub answered_by: Option<(Arc<str>, Arc<str>)>,
     /// What else is known.
     pub facts: Facts,
     /// Where filters want it to go.
@@ -80,6 +80,8 @@ pub struct Exchange {
 enum Undo {
     /// A field that was not there: it is the last of its map.
     Added(Message, HeaderName),
+    /// A field of one value that got another one in its place.
+    Replaced(Message, HeaderName, HeaderValue),
     /// Any other change of fields: an undo field by field would lose their order.
     Fields(Message, HeaderMap),
     Target(Uri),
@@ -120,6 +122,11 @@ impl Exchange {
                 Undo::Added(message, name) => {
                     if let Some(fields) = self.fields_mut(message) {
                         fields.remove(name);
+                    }
+                }
+                Undo::Replaced(message, name, before) => {
+                    if let Some(fields) = self.fields_mut(message) {
+                        fields.insert(name, before);
                     }
                 }
                 Undo::Fields(message, before) => {
@@ -171,20 +178,21 @@ impl Exchange {
     ) -> Result<(), FieldError> {
         let name = fields::name(message, change, name)?;
         let value = fields::value(value)?;
-        let Some(present) = self
-            .fields(message)
-            .map(|fields| fields.contains_key(&name))
-        else {
+        let Some(present) = self.fields(message).map(|fields| fields.get_all(&name)) else {
             return Err(FieldError::Forbidden);
         };
-        if change == Change::Remove && !present {
+        let mut values = present.iter();
+        let (first, more) = (values.next().cloned(), values.next().is_some());
+        if change == Change::Remove && first.is_none() {
             return Ok(());
         }
         self.spent.charge(name.as_str().len() + value.len())?;
-        let undo = if present {
-            self.before(message)
-        } else {
-            Some(Undo::Added(message, name.clone()))
+        let undo = match (first, change) {
+            (None, _) => Some(Undo::Added(message, name.clone())),
+            (Some(first), Change::Set) if !more => {
+                Some(Undo::Replaced(message, name.clone(), first))
+            }
+            (Some(_), _) => self.before(message),
         };
         self.undo.extend(undo);
         let Some(fields) = self.fields_mut(message) else {
@@ -236,7 +244,11 @@ impl Exchange {
 
     /// Sends the request elsewhere.
     pub fn steer(&mut self, change: impl FnOnce(&mut Steering)) {
-        self.undo.push(Undo::Steering(self.steering.clone()));
+        // The first is what was there before the hook.
+        let known = |undo: &Undo| matches!(undo, Undo::Steering(_));
+        if !self.undo.iter().any(known) {
+            self.undo.push(Undo::Steering(self.steering.clone()));
+        }
         change(&mut self.steering);
     }
 

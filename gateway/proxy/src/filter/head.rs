@@ -42,15 +42,14 @@ pub(crate) async fn request(
         return respond(route, filtered, answer).await.map(Some);
     }
     if let Some(exchange) = filtered.exchange() {
-        // Later hooks may look at the request.
-        let hooks = route.chain.hooks();
-        *head = if hooks.response || hooks.request_body || route.chain.touches_response_bodies() {
+        // Later hooks may look at the request: those of responses at what was sent.
+        *head = if route.chain.hooks().request_body {
             exchange.request.clone()
         } else {
             std::mem::replace(&mut exchange.request, nothing())
         };
+        exchange.request.version = head.version;
     }
-    accounting.note_steering();
     Ok(None)
 }
 
@@ -74,7 +73,7 @@ pub(crate) async fn response(
     route: &LiveRoute,
     filtered: &mut Filtered,
     reply: &mut Reply,
-    backend: String,
+    backend: Arc<str>,
 ) -> Result<Option<Response<Bytes>>, Reason> {
     let response = &mut reply.response;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -89,7 +88,7 @@ pub(crate) async fn response(
         head.version = response.version();
         std::mem::swap(&mut head.headers, response.headers_mut());
         exchange.response = Some(head);
-        exchange.answered_by = Some((backend, reply.endpoint.id.to_string()));
+        exchange.answered_by = Some((backend, Arc::clone(&reply.endpoint.id)));
     }
     let replaced = route.chain.on_response(filtered).await?;
     let head = taken(filtered)?;

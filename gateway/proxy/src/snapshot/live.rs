@@ -22,6 +22,8 @@ use crate::{
 pub(crate) struct LiveRoute {
     pub(crate) config: Arc<route::Route>,
     pub(crate) upstream: Upstream,
+    /// The name of its backend, as filters are told it.
+    pub(crate) backend: Arc<str>,
     pub(crate) chain: Chain,
     /// What its filters may send requests to.
     reroutes: Option<Arc<Reroutes>>,
@@ -69,7 +71,9 @@ impl LiveRoute {
             Link::new(parts.filters.find(&config.ingress, item), Arc::clone(stats))
         });
         // Whoever asks for a certificate by HTTP cannot pass filters that guard the site.
-        let chain = if config.rule_path.starts_with(ACME) {
+        // A rule may leave the slash at its end out.
+        let path = config.rule_path.strip_prefix(ACME);
+        let chain = if path.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             Chain::default()
         } else {
             Chain::new(links.collect())
@@ -81,6 +85,7 @@ impl LiveRoute {
         Self {
             config: Arc::clone(config),
             upstream: Upstream::new(&config.backend.target, parts.clusters),
+            backend: config.backend.to_string().into(),
             reroutes: parts.reroutes.filter(|_| !chain.is_empty()).cloned(),
             chain,
             hsts: config
@@ -174,4 +179,4 @@ impl Reroutes {
 }
 
 /// Where the challenges of RFC 8555 section 8.3 are answered.
-const ACME: &str = "/.well-known/acme-challenge/";
+const ACME: &str = "/.well-known/acme-challenge";

@@ -53,12 +53,12 @@ impl wit::types::HostResponse for Guest {
 
     fn backend(&mut self, handle: Handle) -> Result<Option<String>> {
         let by = self.response(&handle)?.answered_by.as_ref();
-        Ok(by.map(|(backend, _)| backend.clone()))
+        Ok(by.map(|(backend, _)| backend.as_ref().to_owned()))
     }
 
     fn endpoint(&mut self, handle: Handle) -> Result<Option<String>> {
         let by = self.response(&handle)?.answered_by.as_ref();
-        Ok(by.map(|(_, endpoint)| endpoint.clone()))
+        Ok(by.map(|(_, endpoint)| endpoint.as_ref().to_owned()))
     }
 
     fn drop(&mut self, _handle: Handle) -> Result<()> {

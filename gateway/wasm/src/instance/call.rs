@@ -14,6 +14,7 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace, component:
 
 use crate::{
     attachment::Attachment,
+    clock::Clock,
     component::SETUP_TIME,
     failure::Failure,
     host::{Guest, Phase, RequestHandle, ResponseHandle},
@@ -114,6 +115,7 @@ pub(super) fn begin(
         attachment,
         exchange,
     );
+    guest.clock.need();
     store.set_epoch_deadline(1);
     number
 }
@@ -130,11 +132,13 @@ pub(super) fn straight<R>(run: impl FnOnce() -> wasmtime::Result<R>) -> Result<R
 /// Runs a guest on a stack of its own, likewise.
 pub(super) async fn unhindered<R>(
     terms: Terms,
+    clock: &Clock,
     run: impl Future<Output = wasmtime::Result<R>>,
 ) -> Result<R, Ended> {
     let mut run = pin!(run);
     let run = poll_fn(|context: &mut Context<'_>| {
         limits::resume();
+        clock.need();
         match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(done)) => Poll::Ready(done.map_err(Ended::Failed)),

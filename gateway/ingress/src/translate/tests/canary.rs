@@ -43,9 +43,7 @@ fn good(more: &[(&str, &str)]) -> String {
 }
 
 fn config(choice: &str, total: u32) -> String {
-    format!(
-        r#"{{"backends":[{{"service":"next","port":80,{choice}}}],"weightTotal":{total},"primary":"web:80"}}"#
-    )
+    format!(r#"{{"backends":[{{"service":"next","port":80,{choice}}}],"weightTotal":{total}}}"#)
 }
 
 /// All chains of a text, and its problems.
@@ -124,7 +122,7 @@ fn sessions_stay_with_their_backend_unless_legacy() {
     let plain = config(r#""weight":1"#, 100);
     let sticky = |cookie: &str| {
         let rest = plain.strip_suffix('}').unwrap();
-        format!(r#"canary=canary {rest},"stickyCookie":"{cookie}"}}"#)
+        format!(r#"canary=canary {rest},"primary":"web:80","stickyCookie":"{cookie}"}}"#)
     };
     let own = "sticky-session=sticky-session {}".to_owned();
     assert_eq!(with(&[]), [sticky("INGRESSCOOKIE"), own]);

@@ -65,6 +65,14 @@ fn a_rate_admits_one_more_than_its_burst() {
 }
 
 #[test]
+fn a_burst_is_never_more_than_the_filter_takes() {
+    let config = format!(
+        r#"rate-limit=rate-limit {{"limits":[{{"requests":999999999,"per":"1s","burst":4294967295}}],{REST}"#
+    );
+    good(&[("limit-rps", "999999999")], &[&config]);
+}
+
+#[test]
 fn connections_need_no_rate_and_zero_is_off() {
     let config = format!(r#"rate-limit=rate-limit {{"connections":3,{REST}"#);
     good(
@@ -146,6 +154,7 @@ fn wrong_values_are_warnings_and_count_as_absent() {
         ("affinity-mode", "sticky"),
         ("affinity-canary-behavior", "x"),
         ("session-cookie-name", "a b"),
+        ("session-cookie-name", &"a".repeat(129)),
         ("session-cookie-path", "x"),
         ("session-cookie-path", "/; Secure"),
         ("session-cookie-domain", "a/b"),

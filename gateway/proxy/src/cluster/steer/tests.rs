@@ -35,7 +35,7 @@ fn ready(count: u16) -> Vec<Config> {
 }
 
 fn pin(port: u16, strict: bool) -> Steering {
-    let endpoint = id(&endpoint(port, EndpointState::Ready)).into();
+    let endpoint = id(&endpoint(port, EndpointState::Ready)).to_string();
     Steering {
         pin: Some(Pinned { endpoint, strict }),
         ..Steering::default()
