@@ -107,7 +107,7 @@ impl Run<'_> {
             }
             (None, Some((head, pieces))) => {
                 self.body = pieces;
-                (head, Some(("backend:80".to_owned(), "endpoint".to_owned())))
+                (head, Some(("backend:80".into(), "endpoint".into())))
             }
             (None, None) => return Ok(()),
         };

@@ -53,7 +53,11 @@ pub(super) fn command(flags: &TestFlags) -> anyhow::Result<ExitCode> {
             None => passed += 1,
             Some(what) => {
                 failed += 1;
-                say(&format!("{place}: failed: {}: {what}", case.name));
+                let name = match case.name.as_str() {
+                    "" => String::new(),
+                    name => format!("{name}: "),
+                };
+                say(&format!("{place}: failed: {name}{what}"));
                 for line in said.lines() {
                     say(&format!("    {}", line.trim_start()));
                 }

@@ -30,7 +30,7 @@ impl Filter for Hooks {
         }
         match request.path().as_str() {
             "/panic" => panic!("on purpose"),
-            "/error" => Err("it cannot tell")?,
+            "/error" => return Err(Failure::new("it cannot tell")),
             "/loop" => while request.tls() == request.tls() {},
             "/answer" => return Ok(LocalResponse::text(200, "own").into()),
             path => request.set_path(&format!("{path}?seen"))?,
@@ -59,7 +59,7 @@ impl Filter for Hooks {
         Ok(match chunk.as_slice() {
             b"drop" => ChunkVerdict::Drop,
             b"stop" => ChunkVerdict::Abort,
-            b"fail" => Err("no more")?,
+            b"fail" => return Err(Failure::new("no more")),
             _ if last => ChunkVerdict::Replace(b"end".to_vec()),
             _ => ChunkVerdict::Pass,
         })
@@ -178,7 +178,11 @@ fn failures_have_the_gateways_words_for_them() {
         assert_eq!(outcome.code, 1, "{outcome:?}");
         assert!(outcome.stdout.contains(what), "{outcome:?}");
     };
-    said("/panic", "panicked at hooks/src/lib.rs:25:25: on purpose");
+    said("/panic", "panicked at src/lib.rs:24:25: on purpose");
+    said(
+        "/panic",
+        "failed: the verdict is \"fail plugin-trap\" instead of \"next\"",
+    );
     said("/error", "it cannot tell");
     said("/loop", "plugin-");
 }

@@ -233,8 +233,8 @@ fn run(component: &Arc<Component>, case: &Value) -> Vec<String> {
         response.headers = fields(given);
         exchange.response = Some(response);
         exchange.answered_by = given.get("backend").map(|backend| {
-            let backend = backend.as_str().expect("text").to_owned();
-            (backend, text(given, "endpoint", "").to_owned())
+            let backend = backend.as_str().expect("text");
+            (backend.into(), text(given, "endpoint", "").into())
         });
         let (exchange, verdict) = instances.on_response(&attachment, exchange);
         if let Some(expected) = round.get("onResponse") {
