@@ -48,6 +48,12 @@ pub enum LoadError {
     /// It breaks the rules of WebAssembly, or uses what filters do not have.
     #[error("it is not a component that this gateway can compile: {0:#}")]
     Malformed(#[source] wasmtime::Error),
+    /// It begins with more than an instance can have here.
+    #[error(
+        "it begins with more than an instance can have: {0:#}; raise --plugin-max-memory if it is memory, or \
+         build it with less"
+    )]
+    TooMuch(#[source] wasmtime::Error),
     /// It was built for another version of the world.
     #[error("it was built for portcullis:filter@{found}; this gateway has 0.1: rebuild it")]
     Version {
@@ -233,11 +239,19 @@ fn compile(
         return Ok(compiled);
     }
     let compiled = wasmtime::component::Component::from_binary(engine.inner(), bytes)
-        .map_err(LoadError::Malformed)?;
+        .map_err(malformed)?;
     if let Some(cache) = engine.cache() {
         cache.keep(engine, digest, &compiled);
     }
     Ok(compiled)
+}
+
+/// What wasmtime refuses: it tells what breaks the rules from what does not fit in text only.
+fn malformed(error: wasmtime::Error) -> LoadError {
+    if format!("{error:#}").contains("exceeds the limit of") {
+        return LoadError::TooMuch(error);
+    }
+    LoadError::Malformed(error)
 }
 
 /// The memory that an instance begins with.

@@ -14,9 +14,9 @@ fn sticky(config: Value) -> TestFilter<StickySession> {
 
 fn session(key: &str, endpoint: &str, backend: &str) -> String {
     let session = Session {
-        key: key.to_owned(),
-        endpoint: endpoint.to_owned(),
-        backend: backend_hash(backend),
+        key,
+        endpoint,
+        backend: &backend_hash(backend),
     };
     session.value().unwrap()
 }
