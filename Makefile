@@ -12,7 +12,8 @@ help:
 demo: setup
 	. scripts/path && cargo run --locked --package portcullis -- demo
 
-test: setup
+test:
+	@scripts/setup test
 	. scripts/path && scripts/test
 
 bench: setup

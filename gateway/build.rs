@@ -44,6 +44,7 @@ fn components() -> Result<(), Box<dyn Error>> {
         target_dir: &target_dir(&out, root),
         root,
         locked: true,
+        offline: false,
     })?;
     for (name, module) in SHIPPED.iter().zip(modules) {
         let component = component(&module).map_err(|why| format!("{name}: {why}"))?;

@@ -16,11 +16,13 @@ use clap::{
 };
 
 pub(crate) use arguments::{AccessTarget, Arguments, Redirect};
-pub(crate) use author::{BenchFlags, BuildFlags, InspectFlags, NewFlags, PluginCommand, TestFlags};
+pub(crate) use author::{
+    BenchFlags, BuildFlags, InspectFlags, NewFlags, PluginCommand, TermFlags, TestFlags,
+};
 pub(crate) use limits::LimitFlags;
 pub(crate) use listen::ListenFlags;
 pub(crate) use plugins::{PluginFlags, names as plugin_names};
-pub(crate) use value::{Mistakes, Reader};
+pub(crate) use value::{Mistakes, Reader, Zero};
 
 /// A programmable ingress gateway for Kubernetes.
 #[derive(Debug, Parser)]

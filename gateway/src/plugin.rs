@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod case;
 mod inspect;
+mod run;
 mod scaffold;
 mod test;
 mod toolchain;
@@ -15,7 +16,7 @@ use proxy::filter::{Services, Steering};
 use route::{Backends, Grants, Isolation, Limits, OnError};
 use wasm::{Attached, Component, Engine, Plugin, PluginSpec, Shared};
 
-use crate::cli::PluginCommand;
+use crate::cli::{Mistakes, PluginCommand, Reader, TermFlags, Zero};
 
 /// Runs one of the commands.
 pub(crate) fn command(command: PluginCommand) -> anyhow::Result<ExitCode> {
@@ -31,15 +32,43 @@ pub(crate) fn command(command: PluginCommand) -> anyhow::Result<ExitCode> {
 /// A component from a file, with the engine that runs it.
 fn load(file: &Path) -> anyhow::Result<(Engine, Arc<Component>)> {
     let bytes = fs::read(file).with_context(|| {
-        format!(
+        Mistakes::one(format!(
             "cannot read {}; write the path of a component, as `portcullis plugin build` makes it",
             file.display()
-        )
+        ))
     })?;
     let engine = Engine::new(&wasm::Settings::default())?;
-    let component = Component::load(&engine, &bytes)
-        .with_context(|| format!("{} cannot be loaded", file.display()))?;
+    let component = match Component::load(&engine, &bytes) {
+        Err(wasm::LoadError::CoreModule) => {
+            let shown = file.display();
+            return Err(Mistakes::one(format!(
+                "{shown} is a core module, not a component; run: portcullis plugin build {shown} --output FILE"
+            ))
+            .into());
+        }
+        other => {
+            other.with_context(|| Mistakes::one(format!("{} cannot be loaded", file.display())))?
+        }
+    };
     Ok((engine, Arc::new(component)))
+}
+
+/// What a hook may take, as the flags say.
+fn limits(terms: &TermFlags) -> Result<Limits, Mistakes> {
+    let mut reader = Reader::default();
+    let limits = Limits {
+        time: reader.time("--time", &terms.time, Zero::Refused),
+        memory: reader.size("--memory", &terms.memory, Zero::Refused),
+        ..Limits::default()
+    };
+    reader.finish(limits)
+}
+
+/// The configuration that the flags give.
+fn config(terms: &TermFlags) -> anyhow::Result<serde_json::Value> {
+    let text = terms.config.as_deref().unwrap_or("{}");
+    serde_json::from_str(text)
+        .with_context(|| Mistakes::one("--config is not JSON, as in '{\"name\": \"you\"}'"))
 }
 
 /// The component as a plugin with everything granted, and otherwise the limits of production.
@@ -57,7 +86,8 @@ fn granted(
             metrics: true,
             rate_limit: true,
             key_value: Some(1 << 20),
-            http: Vec::new(),
+            // So that it loads; whatever it asks for is denied.
+            http: vec!["nobody.invalid".to_owned()],
             backends: Backends::All,
         },
         limits,

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     sync::OnceLock,
 };
 
@@ -19,6 +19,19 @@ pub struct Outcome {
     pub stderr: String,
 }
 
+/// The folder that cargo put these tests in, with those of all profiles.
+pub fn target() -> PathBuf {
+    let own = std::env::current_exe().expect("the path of this test");
+    // target/PROFILE/deps/it-HASH
+    own.ancestors().nth(3).expect("a target folder").to_owned()
+}
+
+/// Runs a command to its end, however long it takes: compilers do. Blocks its thread.
+pub fn run(command: &mut Command) -> Outcome {
+    let output = command.stdin(Stdio::null()).output();
+    outcome(&output.unwrap_or_else(|error| panic!("{command:?}: {error}")))
+}
+
 /// Runs the program with these arguments to its end.
 pub async fn portcullis(arguments: &[&str]) -> Outcome {
     let mut command = tokio::process::Command::from(command());
@@ -29,10 +42,13 @@ pub async fn portcullis(arguments: &[&str]) -> Outcome {
     let output = within("the program to end", command.output())
         .await
         .expect("the program starts");
+    outcome(&output)
+}
+
+fn outcome(output: &Output) -> Outcome {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let code = output.status.code().unwrap_or(-1);
     Outcome {
-        code,
+        code: output.status.code().unwrap_or(-1),
         stdout: text(&output.stdout),
         stderr: text(&output.stderr),
     }

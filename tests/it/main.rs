@@ -7,9 +7,12 @@
 )]
 
 mod admin;
+mod author;
 mod backends;
+mod c;
 mod check;
 mod conformance;
+mod examples;
 mod explain;
 mod filters;
 #[expect(dead_code, reason = "the sandbox's own tests use the rest of it")]

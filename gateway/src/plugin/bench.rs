@@ -6,24 +6,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use proxy::filter::Filter;
-use route::{Isolation, Limits};
+use route::Isolation;
 use serde_json::{Value, json};
 use tokio::runtime::{self, Runtime};
 
-use super::{attached, case::Asked, granted, load};
-use crate::{FAILED, cli::BenchFlags, say};
+use super::{attached, case::Asked, config, granted, limits, load};
+use crate::{
+    FAILED,
+    cli::{BenchFlags, Mistakes},
+    say,
+};
 
 /// Measures the request hook; 1 where a call costs more than it may.
 pub(super) fn command(flags: &BenchFlags) -> anyhow::Result<ExitCode> {
     let (engine, component) = load(&flags.file)?;
-    let config: Value = match &flags.config {
-        Some(text) => serde_json::from_str(text).context("--config is not JSON")?,
-        None => json!({}),
-    };
+    let (config, limits) = (config(&flags.terms)?, limits(&flags.terms)?);
     let request: Asked = match &flags.request {
-        Some(text) => serde_json::from_str(text).context("--request is none")?,
+        Some(text) => serde_json::from_str(text).with_context(|| {
+            Mistakes::one("--request is none; write it as in a case: '{\"path\": \"/\"}'")
+        })?,
         None => serde_json::from_value(usual())?,
     };
     let runtime = runtime::Builder::new_current_thread()
@@ -31,10 +34,12 @@ pub(super) fn command(flags: &BenchFlags) -> anyhow::Result<ExitCode> {
         .build()?;
     let mut hot = None;
     for (name, isolation) in [("hot", Isolation::Shared), ("fresh", Isolation::Request)] {
-        let plugin = granted(&engine, &component, Limits::default(), isolation)?;
-        let filter = attached(&plugin, &config)?;
+        let plugin = granted(&engine, &component, limits.clone(), isolation)?;
+        let filter = attached(&plugin, &config).with_context(|| {
+            Mistakes::one("it cannot be configured; write its configuration with --config JSON")
+        })?;
         if !filter.hooks().request {
-            bail!("it has no request hook, which is what is measured");
+            return Err(Mistakes::one("it has no request hook, which is what is measured").into());
         }
         let time = measure(&runtime, &filter, &request, isolation)?;
         say(&format!("{name:<6} {:>8} ns a call", time.as_nanos()));

@@ -54,7 +54,7 @@ pub(super) struct Asked {
     #[serde(default)]
     tls: bool,
     #[serde(default)]
-    pub(super) body: Option<String>,
+    body: Option<Body>,
 }
 
 fn get() -> String {
@@ -78,7 +78,7 @@ pub(super) struct Answered {
     #[serde(default)]
     headers: Fields,
     #[serde(default)]
-    pub(super) body: Option<String>,
+    body: Option<Body>,
 }
 
 fn ok() -> u16 {
@@ -90,14 +90,34 @@ fn ok() -> u16 {
 #[serde(transparent)]
 pub(super) struct Fields(pub(super) Map<String, Value>);
 
+/// A body: a text, or the pieces that it comes in.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a body is a text, or a list of texts that are its pieces"
+)]
+pub(super) enum Body {
+    Whole(String),
+    Pieces(Vec<String>),
+}
+
+/// What the hooks made of a request.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Verdict {
+    Next,
+    Respond,
+    Abort,
+    Fail,
+}
+
 /// What is to come of a case; what is left out is not looked at.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Expected {
-    /// `next`, `respond` or `fail`.
     #[serde(default)]
-    pub(super) verdict: Option<String>,
-    /// The word of a failure.
+    pub(super) verdict: Option<Verdict>,
+    /// A part of why it failed.
     #[serde(default)]
     pub(super) reason: Option<String>,
     /// The answer's status: the filter's, or the response's afterwards.
@@ -106,9 +126,9 @@ pub(super) struct Expected {
     /// Fields of that answer; `null` for one that must not be there.
     #[serde(default)]
     pub(super) headers: Fields,
-    /// The answer's body.
+    /// The answer's body; with pieces, what is sent for each.
     #[serde(default)]
-    pub(super) body: Option<String>,
+    pub(super) body: Option<Body>,
     /// The request as it goes on.
     #[serde(default)]
     pub(super) request: Sent,
@@ -160,6 +180,11 @@ impl Asked {
         };
         Ok(Box::new(Exchange::new(head, facts, Arc::new(Everything))))
     }
+
+    /// Its body.
+    pub(super) fn whole(&self) -> Bytes {
+        self.body.iter().flat_map(Body::pieces).flatten().collect()
+    }
 }
 
 impl Answered {
@@ -169,6 +194,51 @@ impl Answered {
         *response.status_mut() = StatusCode::from_u16(self.status)?;
         *response.headers_mut() = self.headers.read()?;
         Ok(response.into_parts().0)
+    }
+
+    /// Its body, at least one piece.
+    pub(super) fn pieces(&self) -> Vec<Bytes> {
+        let pieces: Vec<_> = self.body.iter().flat_map(Body::pieces).collect();
+        if pieces.is_empty() {
+            return vec![Bytes::new()];
+        }
+        pieces
+    }
+}
+
+impl Body {
+    fn pieces(&self) -> Vec<Bytes> {
+        let texts = match self {
+            Self::Whole(text) => std::slice::from_ref(text),
+            Self::Pieces(texts) => texts.as_slice(),
+        };
+        texts.iter().cloned().map(Bytes::from).collect()
+    }
+
+    /// How what was sent is another body, if it is.
+    pub(super) fn differs(&self, sent: &[Bytes]) -> Option<String> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        match self {
+            Self::Whole(wanted) => {
+                let found = text(&sent.concat());
+                (found != *wanted).then(|| format!("{found:?} instead of {wanted:?}"))
+            }
+            Self::Pieces(wanted) => {
+                let found: Vec<_> = sent.iter().map(|piece| text(piece)).collect();
+                (found != *wanted).then(|| format!("{found:?} instead of {wanted:?}"))
+            }
+        }
+    }
+}
+
+impl Verdict {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Respond => "respond",
+            Self::Abort => "abort",
+            Self::Fail => "fail",
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! `portcullis plugin new`: a filter that works, to change into another one.
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use crate::{
     cli::{Mistakes, NewFlags},
@@ -20,26 +24,32 @@ pub(super) fn command(flags: NewFlags) -> anyhow::Result<ExitCode> {
         ))
     })?;
     if folder.exists() {
-        bail!(
+        return Err(Mistakes::one(format!(
             "{} is there already; write another folder, or move it away",
             folder.display()
-        );
+        ))
+        .into());
     }
     let sdk = match &sdk {
-        Some(path) => {
-            let path = path.canonicalize().with_context(|| {
-                format!("there is no SDK at {}; write its folder", path.display())
-            })?;
-            format!("{{ path = {:?} }}", path.display().to_string())
-        }
-        None => format!("\"{}\"", env!("CARGO_PKG_VERSION")),
+        Some(path) => Some(path.canonicalize().with_context(|| {
+            Mistakes::one(format!(
+                "there is no SDK at {}; write its folder",
+                path.display()
+            ))
+        })?),
+        None => sdk_around(&env::current_dir()?),
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let dependency = match &sdk {
+        Some(path) => format!("{{ path = {:?} }}", path.display().to_string()),
+        None => format!("\"{version}\""),
     };
     let type_name = camel_case(name);
     for (path, text) in FILES {
         let text = text
             .replace("NAME", name)
             .replace("TYPE", &type_name)
-            .replace("SDK", &sdk);
+            .replace("SDK", &dependency);
         write(&folder.join(path), &text)?;
     }
     let shown = folder.display();
@@ -50,7 +60,21 @@ pub(super) fn command(flags: NewFlags) -> anyhow::Result<ExitCode> {
          \x20   portcullis plugin test {name}.wasm\n\
          \x20   portcullis plugin inspect {name}.wasm"
     ));
+    if sdk.is_none() {
+        say(&format!(
+            "It takes portcullis-sdk {version} from cargo's registry; where that is not there, write --sdk DIR."
+        ));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The SDK of the sources that one stands in.
+fn sdk_around(folder: &Path) -> Option<PathBuf> {
+    let mut sdks = folder.ancestors().map(|folder| folder.join("sdk"));
+    sdks.find(|sdk| {
+        let manifest = fs::read_to_string(sdk.join("Cargo.toml"));
+        manifest.is_ok_and(|text| text.contains("name = \"portcullis-sdk\""))
+    })
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {

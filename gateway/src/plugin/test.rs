@@ -1,62 +1,70 @@
 //! `portcullis plugin test`: recorded cases through the host and the limits of production.
 
-use std::{fs, process::ExitCode};
+use std::{
+    fmt, fs,
+    io::{self, Write},
+    mem,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use anyhow::{Context, bail};
-use bytes::Bytes;
-use http::Response;
-use proxy::filter::{BodyVerdict, Exchange, Fault, Filter, RequestVerdict, ResponseVerdict};
-use route::{Isolation, Limits};
-use serde_json::json;
+use anyhow::Context;
+use http::HeaderMap;
+use route::Isolation;
 use tokio::runtime;
+use tracing::Level;
+use tracing_subscriber::fmt::format;
 use wasm::Attached;
 
 use super::{
     attached,
     case::{Case, Expected},
-    granted, load,
+    config, granted, limits, load,
+    run::{Outcome, once},
 };
-use crate::{FAILED, cli::TestFlags, say};
+use crate::{
+    FAILED,
+    cli::{Mistakes, TestFlags},
+    say,
+};
 
 /// Runs all cases; 1 where one of them fails.
 pub(super) fn command(flags: &TestFlags) -> anyhow::Result<ExitCode> {
+    let (usual, limits) = (config(&flags.terms)?, limits(&flags.terms)?);
+    let cases = cases(flags)?;
     let (engine, component) = load(&flags.file)?;
-    let text = fs::read_to_string(&flags.cases).with_context(|| {
-        format!(
-            "cannot read the cases in {}; write a file with a JSON object a line, --cases FILE",
-            flags.cases.display()
-        )
-    })?;
+    let lines = Lines::default();
+    lines.listen();
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let (mut passed, mut failed) = (0, 0);
-    for (index, line) in text.lines().enumerate() {
-        if line.trim().is_empty() || line.trim_start().starts_with("//") {
-            continue;
-        }
-        let place = format!("{}:{}", flags.cases.display(), index + 1);
-        let case: Case =
-            serde_json::from_str(line).with_context(|| format!("{place} is no case"))?;
+    for (place, case) in &cases {
         // Each case begins anew: no bucket and no value is left from another one.
-        let plugin = granted(&engine, &component, Limits::default(), Isolation::Shared)?;
-        let config = case.config.clone().unwrap_or_else(|| json!({}));
-        let outcome = match attached(&plugin, &config) {
-            Ok(filter) => runtime.block_on(run(&filter, &case))?,
+        let plugin = granted(&engine, &component, limits.clone(), Isolation::Shared)?;
+        let outcome = match attached(&plugin, case.config.as_ref().unwrap_or(&usual)) {
+            Ok(filter) => runtime
+                .block_on(run(&filter, case))
+                .with_context(|| Mistakes::one(format!("{place} cannot be run")))?,
             Err(error) => Outcome::refused(&error),
         };
+        let said = lines.take();
         match outcome.differs(&case.expect) {
             None => passed += 1,
             Some(what) => {
                 failed += 1;
-                say(&format!("{place}: failed: {}: {what}", case.name));
+                let name = match case.name.as_str() {
+                    "" => String::new(),
+                    name => format!("{name}: "),
+                };
+                say(&format!("{place}: failed: {name}{what}"));
+                for line in said.lines() {
+                    say(&format!("    {}", line.trim_start()));
+                }
             }
         }
     }
     say(&format!("{passed} passed, {failed} failed"));
-    if passed + failed == 0 {
-        bail!("there is no case in {}", flags.cases.display());
-    }
     Ok(if failed > 0 {
         FAILED.into()
     } else {
@@ -64,185 +72,138 @@ pub(super) fn command(flags: &TestFlags) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// What came of a case.
-struct Outcome {
-    verdict: &'static str,
-    reason: Option<String>,
-    answer: Option<Response<Bytes>>,
-    exchange: Option<Box<Exchange>>,
-    request_body: Option<Bytes>,
+/// All cases, each with its place. A file that cannot be read whole is not run at all.
+fn cases(flags: &TestFlags) -> anyhow::Result<Vec<(String, Case)>> {
+    let shown = flags.cases.display();
+    let text = fs::read_to_string(&flags.cases).with_context(|| {
+        Mistakes::one(format!(
+            "cannot read the cases in {shown}; write a file with a JSON object a line, --cases FILE"
+        ))
+    })?;
+    let lines = text.lines().enumerate().filter(|(_, line)| {
+        let line = line.trim_start();
+        !line.is_empty() && !line.starts_with("//")
+    });
+    let cases = lines.map(|(index, line)| {
+        let place = format!("{shown}:{}", index + 1);
+        let case = serde_json::from_str(line)
+            .with_context(|| Mistakes::one(format!("{place}: this is no case")))?;
+        Ok((place, case))
+    });
+    let cases: Vec<_> = cases.collect::<anyhow::Result<_>>()?;
+    if cases.is_empty() {
+        return Err(Mistakes::one(format!("there is no case in {shown}; write one a line")).into());
+    }
+    Ok(cases)
 }
 
 /// Runs a case so often as it wants.
 async fn run(filter: &Attached, case: &Case) -> anyhow::Result<Outcome> {
-    let mut last = None;
-    for _ in 0..case.times.max(1) {
-        last = Some(once(filter, case).await?);
+    for _ in 1..case.times {
+        once(filter, case).await?;
     }
-    last.context("a case runs at least once")
-}
-
-async fn once(filter: &Attached, case: &Case) -> anyhow::Result<Outcome> {
-    let hooks = filter.hooks();
-    let mut exchange = case.request.exchange()?;
-    let mut answer = None;
-    let body = |text: &Option<String>| Bytes::from(text.clone().unwrap_or_default());
-    let mut request_body = body(&case.request.body);
-    if hooks.request {
-        let (back, verdict) = filter.on_request(exchange).answer().await;
-        exchange = back;
-        match verdict {
-            Ok(RequestVerdict::Next) => {}
-            Ok(RequestVerdict::Respond(own)) => answer = Some(own),
-            Err(fault) => return Ok(Outcome::failed(fault, exchange)),
-        }
-    }
-    if hooks.request_body && answer.is_none() {
-        let asked = filter.on_request_body(exchange, request_body.clone());
-        let (back, verdict) = asked.answer().await;
-        exchange = back;
-        match verdict {
-            Ok(BodyVerdict::Next) => {}
-            Ok(BodyVerdict::Replace(other)) => request_body = other,
-            Ok(BodyVerdict::Respond(own)) => answer = Some(own),
-            Err(fault) => return Ok(Outcome::failed(fault, exchange)),
-        }
-    }
-    let verdict = if answer.is_some() { "respond" } else { "next" };
-    if let (None, Some(response)) = (&answer, &case.response) {
-        exchange.response = Some(response.head()?);
-        exchange.answered_by = Some(("backend:80".into(), "endpoint".into()));
-        let mut bytes = body(&response.body);
-        if hooks.response {
-            let (back, verdict) = filter.on_response(exchange).answer().await;
-            exchange = back;
-            match verdict {
-                Ok(ResponseVerdict::Next) => {}
-                Ok(ResponseVerdict::Replace(own)) => answer = Some(own),
-                Err(fault) => return Ok(Outcome::failed(fault, exchange)),
-            }
-        }
-        if hooks.response_body && answer.is_none() {
-            let asked = filter.on_response_body(exchange, bytes.clone());
-            let (back, verdict) = asked.answer().await;
-            exchange = back;
-            match verdict {
-                Ok(BodyVerdict::Next) => {}
-                Ok(BodyVerdict::Replace(other)) => bytes = other,
-                Ok(BodyVerdict::Respond(own)) => answer = Some(own),
-                Err(fault) => return Ok(Outcome::failed(fault, exchange)),
-            }
-        }
-        if hooks.response_stream && answer.is_none() {
-            let (back, streamed) = stream(filter, exchange, bytes).await;
-            exchange = back;
-            match streamed {
-                Ok(out) => bytes = out,
-                Err(fault) => return Ok(Outcome::failed(fault, exchange)),
-            }
-        }
-        if let (None, Some(head)) = (&answer, exchange.response.take()) {
-            answer = Some(Response::from_parts(head, bytes));
-        }
-    }
-    Ok(Outcome {
-        verdict,
-        reason: None,
-        answer,
-        exchange: Some(exchange),
-        request_body: Some(request_body),
-    })
-}
-
-/// The whole body as one piece.
-async fn stream(
-    filter: &Attached,
-    exchange: Box<Exchange>,
-    body: Bytes,
-) -> (Box<Exchange>, Result<Bytes, Fault>) {
-    use proxy::filter::ChunkVerdict;
-
-    let mut stream = filter.stream();
-    let (exchange, verdict) = stream.chunk(exchange, body.clone(), true).answer().await;
-    let out = verdict.map(|verdict| match verdict {
-        ChunkVerdict::Pass => body,
-        ChunkVerdict::Replace(other) => other,
-        ChunkVerdict::Drop | ChunkVerdict::Abort => Bytes::new(),
-    });
-    (exchange, out)
+    once(filter, case).await
 }
 
 impl Outcome {
-    fn failed(fault: Fault, exchange: Box<Exchange>) -> Self {
-        Self {
-            verdict: "fail",
-            reason: Some(fault.word().to_owned()),
-            answer: None,
-            exchange: Some(exchange),
-            request_body: None,
-        }
-    }
-
-    fn refused(error: &anyhow::Error) -> Self {
-        Self {
-            verdict: "fail",
-            reason: Some(format!("plugin-config: {}", crate::described(error))),
-            answer: None,
-            exchange: None,
-            request_body: None,
-        }
-    }
-
     /// What is not as it was expected, if anything.
     fn differs(&self, expected: &Expected) -> Option<String> {
-        let not = |what: &str, found: &str, wanted: &str| {
-            Some(format!("{what} is {found:?} instead of {wanted:?}"))
-        };
-        if let Some(wanted) = expected.verdict.as_deref().filter(|w| *w != self.verdict) {
-            let why = self.reason.as_deref().unwrap_or_default();
-            return not("the verdict", &format!("{} {why}", self.verdict), wanted);
+        if let Some(wanted) = expected.verdict.filter(|w| w.word() != self.verdict) {
+            let found = format!("{} {}", self.verdict, self.reason);
+            return not("the verdict", found.trim_end(), wanted.word());
         }
-        let reason = self.reason.as_deref().unwrap_or_default();
-        if let Some(wanted) = expected.reason.as_deref().filter(|w| !reason.contains(*w)) {
-            return not("the reason", reason, wanted);
+        let mut wanted = expected.reason.iter();
+        if let Some(wanted) = wanted.find(|wanted| !self.reason.contains(*wanted)) {
+            return not("the reason", &self.reason, wanted);
         }
-        let answer = self.answer.as_ref();
-        let status = answer.map_or(0, |answer| answer.status().as_u16());
+        let status = self.answer.as_ref().map_or(0, |head| head.status.as_u16());
         if let Some(wanted) = expected.status.filter(|wanted| *wanted != status) {
-            return not("the status", &status.to_string(), &wanted.to_string());
+            return not("the status", &status, &wanted);
         }
-        let none = http::HeaderMap::new();
-        let fields = answer.map_or(&none, Response::headers);
+        let none = HeaderMap::new();
+        let fields = self.answer.as_ref().map_or(&none, |head| &head.headers);
         if let Some(what) = expected.headers.differs(fields) {
             return Some(format!("the answer's {what}"));
         }
-        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-        let found = answer.map(|answer| text(answer.body())).unwrap_or_default();
-        if let Some(wanted) = expected.body.as_ref().filter(|wanted| **wanted != found) {
-            return not("the body", &found, wanted);
+        if let Some(what) = expected.body.as_ref().and_then(|b| b.differs(&self.body)) {
+            return Some(format!("the body is {what}"));
         }
         self.request_differs(expected)
     }
 
     fn request_differs(&self, expected: &Expected) -> Option<String> {
         let sent = &expected.request;
-        let exchange = self.exchange.as_ref()?;
-        if let Some(what) = sent.headers.differs(&exchange.request.headers) {
+        // One that never ran has sent nothing.
+        let none = HeaderMap::new();
+        let exchange = self.exchange.as_ref();
+        let fields = exchange.map_or(&none, |exchange| &exchange.request.headers);
+        if let Some(what) = sent.headers.differs(fields) {
             return Some(format!("the request's {what}"));
         }
-        let path = exchange.request.uri.to_string();
+        let path = exchange.map(|exchange| exchange.request.uri.to_string());
+        let path = path.unwrap_or_default();
         if let Some(wanted) = sent.path.as_ref().filter(|wanted| **wanted != path) {
-            return Some(format!("the path is {path:?} instead of {wanted:?}"));
+            return not("the path", &path, wanted);
         }
-        let body = self.request_body.clone().unwrap_or_default();
-        let body = String::from_utf8_lossy(&body);
+        let body = String::from_utf8_lossy(&self.request_body);
         if let Some(wanted) = sent.body.as_ref().filter(|wanted| **wanted != body) {
-            return Some(format!(
-                "the request's body is {body:?} instead of {wanted:?}"
-            ));
+            return not("the request's body", &body, wanted);
         }
-        let backend = exchange.steering.backend.as_deref().unwrap_or_default();
+        let backend = exchange.and_then(|exchange| exchange.steering.backend.as_deref());
+        let backend = backend.unwrap_or_default();
         let wanted = expected.backend.as_ref().filter(|w| **w != backend)?;
-        Some(format!("the backend is {backend:?} instead of {wanted:?}"))
+        not("the backend", backend, wanted)
+    }
+}
+
+fn not(
+    what: &str,
+    found: &(impl fmt::Debug + ?Sized),
+    wanted: &(impl fmt::Debug + ?Sized),
+) -> Option<String> {
+    Some(format!("{what} is {found:?} instead of {wanted:?}"))
+}
+
+/// What a filter logged, and how its hooks failed.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    /// Takes the place of the program's log.
+    fn listen(&self) {
+        let lines = self.clone();
+        let message = |out: &mut format::Writer<'_>,
+                       field: &tracing::field::Field,
+                       value: &dyn fmt::Debug| {
+            match field.name() {
+                "message" => write!(out, "{value:?}"),
+                _ => Ok(()),
+            }
+        };
+        let log = tracing_subscriber::fmt()
+            .with_max_level(Level::DEBUG)
+            .with_ansi(false)
+            .with_target(false)
+            .without_time()
+            .fmt_fields(format::debug_fn(message))
+            .with_writer(move || lines.clone());
+        // It is the first of the process.
+        let _ = log.try_init();
+    }
+
+    fn take(&self) -> String {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&mem::take(&mut *lines)).into_owned()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Build<'b> {
     pub(crate) root: &'b Path,
     /// Whether `Cargo.lock` must be there and fit.
     pub(crate) locked: bool,
+    /// Whether nothing may be fetched.
+    pub(crate) offline: bool,
 }
 
 /// Why nothing was built.
@@ -72,7 +74,7 @@ impl fmt::Display for BuildError {
                 Ok(())
             }
             Self::Start(program, error) => write!(f, "cannot run {}: {error}", program.display()),
-            Self::Failed(said) => write!(f, "the filters do not build: {said}"),
+            Self::Failed(said) => write!(f, "cargo says: {said}"),
         }
     }
 }
@@ -136,6 +138,9 @@ impl Toolchain {
             .arg(build.target_dir);
         if build.locked {
             cargo.arg("--locked");
+        }
+        if build.offline {
+            cargo.arg("--offline");
         }
         if self.std == Library::Sources {
             // The libraries that cargo's own process was started with are those of another Rust.

@@ -12,6 +12,7 @@
 //! - it goes where it must not: `hooks` for backends, `callouts` for other servers
 //! - its client leaves while it computes or waits: `aside`, `callouts`
 //! - it uses up the pool or the threads: `hostile`, `streams`, `aside`
+//! - it uses all that the SDK offers: `cases`
 //! - it is loaded again and again: `reloads`
 //! - its schema means harm: beside the code
 #![expect(
@@ -25,6 +26,7 @@
 mod aside;
 mod bodies;
 mod callouts;
+mod cases;
 mod guests;
 mod hooks;
 mod hostile;
