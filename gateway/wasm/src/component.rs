@@ -37,7 +37,7 @@ pub enum LoadError {
     #[error("it is not WebAssembly; give a component, a `.wasm` file")]
     NotWasm,
     /// A module, not a component.
-    #[error("it is a core module, not a component; run `wasm-tools component new` on it")]
+    #[error("it is a core module, not a component; run `portcullis plugin build` on it")]
     CoreModule,
     /// It ends too early.
     #[error("it ends within a section at byte {at}; it was not copied whole")]
