@@ -13,8 +13,8 @@ use route::OnError;
 
 use crate::{
     attachment::Attachment,
-    filter::{Ask, OnRequest, OnRequestBody, OnResponse, OnResponseBody, Ran, run},
-    instance::{Instance, Place, here},
+    filter::{Ask, OnRequest, OnRequestBody, OnResponse, OnResponseBody, Ran, run_here},
+    instance::Instance,
     instances::Instances,
 };
 use stream::Stream;
@@ -83,7 +83,7 @@ fn call<A: Ask>(
         return Asked::Done((exchange, Err(Fault::Open)));
     }
     let Some(aside) = attachment.plugin().aside() else {
-        let ran = here(run(ask, attachment, exchange, spare, Place::Here));
+        let ran = run_here(ask, attachment, exchange, spare);
         return Asked::Done(outcome(attachment, ran, keep));
     };
     // Too many calls are not the fault of this one: the breaker does not hear of it.

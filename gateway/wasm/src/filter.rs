@@ -14,7 +14,7 @@ use crate::{
     exports::{self, Function, Functions},
     failure::Failure,
     host::Phase,
-    instance::{Handles, Instance, Place, Terms},
+    instance::{Handles, Instance, Place, Terms, here},
 };
 use verdict::{local, replaced};
 
@@ -169,45 +169,80 @@ pub(crate) struct Ran<V> {
     pub(crate) verdict: Result<V, Failure>,
 }
 
-/// Calls a hook, on the spare instance if there is one.
+/// Calls a hook on this stack, on the spare instance if there is one. Most calls come this way: it is
+/// no future, as moving one costs as much as the call.
+pub(crate) fn run_here<A: Ask>(
+    ask: A,
+    attachment: &Arc<Attachment>,
+    exchange: Box<Exchange>,
+    spare: Option<Box<Instance>>,
+) -> Ran<A::Verdict> {
+    let mut instance = match spare {
+        Some(instance) if instance.knows(attachment) => instance,
+        spare => match here(Instance::ready(spare, attachment, Place::Here)) {
+            Ok(instance) => instance,
+            Err(failure) => return Ran::without_instance(exchange, failure),
+        },
+    };
+    let (terms, id) = (terms::<A>(attachment, Place::Here), attachment.id());
+    let given = instance.call_straight(
+        terms,
+        Some(Arc::clone(attachment)),
+        Some(begun(exchange)),
+        |functions, handles| {
+            A::function(functions).map(|function| (function, ask.params(id, handles)))
+        },
+    );
+    ended::<A>(instance, given)
+}
+
+/// Calls a hook where it may wait, on the spare instance if there is one.
 pub(crate) async fn run<A: Ask>(
     ask: A,
     attachment: &Arc<Attachment>,
-    mut exchange: Box<Exchange>,
+    exchange: Box<Exchange>,
     spare: Option<Box<Instance>>,
     place: Place,
 ) -> Ran<A::Verdict> {
     let mut instance = match Instance::ready(spare, attachment, place).await {
         Ok(instance) => instance,
-        Err(failure) => {
-            return Ran {
-                exchange,
-                instance: None,
-                verdict: Err(failure),
-            };
-        }
+        Err(failure) => return Ran::without_instance(exchange, failure),
     };
-    exchange.begin();
-    let acting = Some(Arc::clone(attachment));
+    let (terms, id) = (terms::<A>(attachment, place), attachment.id());
+    let call = instance.call(
+        terms,
+        Some(Arc::clone(attachment)),
+        Some(begun(exchange)),
+        |functions, handles| {
+            A::function(functions).map(|function| (function, ask.params(id, handles)))
+        },
+    );
+    let given = call.await;
+    ended::<A>(instance, given)
+}
+
+fn terms<A: Ask>(attachment: &Attachment, place: Place) -> Terms {
     let plugin = attachment.plugin();
-    let terms = Terms {
+    Terms {
         phase: A::PHASE,
         place,
         time: plugin.limits().time,
         wall: plugin.wall(),
-    };
-    let id = attachment.id();
-    let call = instance.call(terms, acting, Some(exchange), |functions, handles| {
-        A::function(functions).map(|function| (function, ask.params(id, handles)))
-    });
-    let given = call.await;
+    }
+}
+
+fn begun(mut exchange: Box<Exchange>) -> Box<Exchange> {
+    exchange.begin();
+    exchange
+}
+
+/// After a call. Where it failed the instance is dropped, and what it did to the exchange undone.
+fn ended<A: Ask>(mut instance: Box<Instance>, given: Result<A::Given, Failure>) -> Ran<A::Verdict> {
     #[expect(
         clippy::expect_used,
         reason = "what is lent before a call is only ever taken back here"
     )]
     let mut exchange = instance.take_back().expect("the exchange that was lent");
-
-    // After a failure the instance is dropped, and what it did to the exchange undone.
     match given.and_then(|given| A::verdict(given).inspect_err(|_| instance.failed())) {
         Ok(verdict) => Ran {
             exchange,
@@ -216,11 +251,17 @@ pub(crate) async fn run<A: Ask>(
         },
         Err(failure) => {
             exchange.undo();
-            Ran {
-                exchange,
-                instance: None,
-                verdict: Err(failure),
-            }
+            Ran::without_instance(exchange, failure)
+        }
+    }
+}
+
+impl<V> Ran<V> {
+    fn without_instance(exchange: Box<Exchange>, failure: Failure) -> Self {
+        Self {
+            exchange,
+            instance: None,
+            verdict: Err(failure),
         }
     }
 }

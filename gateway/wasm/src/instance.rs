@@ -74,10 +74,15 @@ impl Instance {
         place: Place,
     ) -> Result<Box<Self>, Failure> {
         match spare {
-            Some(instance) if instance.configured.contains_key(&attachment.id()) => Ok(instance),
+            Some(instance) if instance.knows(attachment) => Ok(instance),
             // Boxed, as it is rare and large: the future of each call would be as large.
             spare => Box::pin(Self::prepared(spare, attachment, place)).await,
         }
+    }
+
+    /// Whether it has the attachment's configuration.
+    pub(crate) fn knows(&self, attachment: &Attachment) -> bool {
+        self.configured.contains_key(&attachment.id())
     }
 
     /// The spare instance, or a new one, which gets to know the attachment.
@@ -211,18 +216,53 @@ impl Instance {
         P: ComponentNamedList + Lower + Send + Sync + 'static,
         R: ComponentNamedList + Lift + Answer + Send + Sync + 'static,
     {
-        let number = begin(&mut self.store, terms, attachment, exchange);
-        self.calls = self.calls.saturating_add(1);
-        let done = match ask(&self.functions, Handles { number }) {
+        if !self.fiber {
+            return self.call_straight(terms, attachment, exchange, ask);
+        }
+        let done = match self.begin(terms, attachment, exchange, ask) {
             None => Err(Ended::Missing),
-            Some((function, given)) if self.fiber => {
+            Some((function, given)) => {
                 let clock = Arc::clone(&self.store.data().clock);
                 let called = function.call_async(&mut self.store, given);
-                // Boxed, for the sake of calls that have no stack of their own: see above.
+                // Boxed, for the sake of who moves this future.
                 Box::pin(unhindered(terms, &clock, called)).await
             }
+        };
+        self.end(done)
+    }
+
+    /// The same on this stack, for an instance whose calls have none of their own.
+    pub(crate) fn call_straight<P, R>(
+        &mut self,
+        terms: Terms,
+        attachment: Option<Arc<Attachment>>,
+        exchange: Option<Box<Exchange>>,
+        ask: impl FnOnce(&Functions, Handles) -> Option<(TypedFunc<P, R>, P)>,
+    ) -> Result<R::Only, Failure>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: ComponentNamedList + Lift + Answer + Send + Sync + 'static,
+    {
+        let done = match self.begin(terms, attachment, exchange, ask) {
+            None => Err(Ended::Missing),
             Some((function, given)) => straight(|| function.call(&mut self.store, given)),
         };
+        self.end(done)
+    }
+
+    fn begin<P, R>(
+        &mut self,
+        terms: Terms,
+        attachment: Option<Arc<Attachment>>,
+        exchange: Option<Box<Exchange>>,
+        ask: impl FnOnce(&Functions, Handles) -> Option<(TypedFunc<P, R>, P)>,
+    ) -> Option<(TypedFunc<P, R>, P)> {
+        let number = begin(&mut self.store, terms, attachment, exchange);
+        self.calls = self.calls.saturating_add(1);
+        ask(&self.functions, Handles { number })
+    }
+
+    fn end<R: Answer>(&mut self, done: Result<R, Ended>) -> Result<R::Only, Failure> {
         self.store.data_mut().end();
         self.life.has(self.store.data().limiter.used());
         done.map(Answer::only).map_err(|ended| {

@@ -10,8 +10,8 @@ use crate::{
     attachment::Attachment,
     component::Hook,
     failure::Failure,
-    filter::{Ask, OnRequest, OnResponse, Ran, run},
-    instance::{Instance, Place, here},
+    filter::{Ask, OnRequest, OnResponse, Ran, run_here},
+    instance::Instance,
 };
 
 /// The hot instances of one worker, by plugin and namespace: one each, and more only where several
@@ -87,7 +87,7 @@ impl Instances {
             exchange,
             instance,
             verdict,
-        } = here(run(ask, attachment, exchange, spare, Place::Here));
+        } = run_here(ask, attachment, exchange, spare);
         self.keep(attachment, instance);
         if let Err(failure) = &verdict {
             attachment.failed(failure, &exchange);
