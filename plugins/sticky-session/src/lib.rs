@@ -70,7 +70,7 @@ impl Filter for StickySession {
         // A new session has a key of its own; one that moved keeps the one it had.
         let new = request.state(STATE).map(String::from_utf8);
         let new = new.and_then(std::result::Result::ok);
-        let Some(key) = new.as_deref().or(before.map(|before| before.key)) else {
+        let Some(key) = new.as_deref().or_else(|| before.map(|before| before.key)) else {
             return Ok(ResponseVerdict::Next);
         };
         let session = Session {
