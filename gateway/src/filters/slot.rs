@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use ingress::Kind;
 use proxy::filter::{Broken, Fault, Filter};
 use route::{FilterRef, IngressName, OnError};
+use serde_json::Value;
 use wasm::{Attached, Failure, Plugin};
 
 use super::{
@@ -129,10 +130,21 @@ impl Slot {
                 "the filter {} does not work so: {failure} ({tail})",
                 item.alias
             ),
-            hint: format!("write what {} understands", plugin.name()),
+            hint: hint(plugin),
         });
         slot(finding, kept)
     }
+}
+
+/// What a plugin's configuration can say.
+fn hint(plugin: &Plugin) -> String {
+    let schema: Value = serde_json::from_str(&plugin.component().info().schema).unwrap_or_default();
+    let keys = schema.get("properties").and_then(Value::as_object);
+    let keys: Vec<&str> = keys.into_iter().flatten().map(|(key, _)| &**key).collect();
+    if keys.is_empty() {
+        return format!("write what {} understands", plugin.name());
+    }
+    format!("the keys of {} are {}", plugin.name(), keys.join(", "))
 }
 
 impl Basis {
