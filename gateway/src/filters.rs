@@ -154,15 +154,20 @@ impl Loader {
         let Some((engine, compiler)) = &self.sandbox else {
             return;
         };
+        let mut new = false;
         for (id, spec) in &config.plugins {
             let known = self.plugins.entry(id.clone()).or_default();
-            known.look(self.files.find(&spec.source), spec, compiler);
+            new |= known.look(self.files.find(&spec.source), spec, compiler);
         }
-        compiler.wait(match (self.patience, self.generation) {
-            (Patience::Endless, _) => None,
-            (Patience::Serving, 0) => Some(Instant::now() + FIRST),
-            (Patience::Serving, _) => Some(Instant::now() + LATER),
-        });
+        self.files.forget_unseen();
+        // What was waited for before holds up no further change.
+        if new || self.generation == 0 {
+            compiler.wait(match (self.patience, self.generation) {
+                (Patience::Endless, _) => None,
+                (Patience::Serving, 0) => Some(Instant::now() + FIRST),
+                (Patience::Serving, _) => Some(Instant::now() + LATER),
+            });
+        }
         for (id, spec) in &config.plugins {
             if let Some(known) = self.plugins.get_mut(id) {
                 known.build(engine, compiler, id, spec);

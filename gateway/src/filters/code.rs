@@ -1,7 +1,7 @@
 //! The code of plugins: part of the program, or files that change.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, Metadata},
     io,
     os::unix::fs::MetadataExt,
@@ -33,6 +33,8 @@ pub(super) struct NoCode {
 #[derive(Debug, Default)]
 pub(super) struct Files {
     known: HashMap<PathBuf, (Stamp, SystemTime, Code)>,
+    /// Those that were asked for since the last time that others were forgotten.
+    seen: HashSet<PathBuf>,
     embedded: HashMap<String, Code>,
 }
 
@@ -50,6 +52,12 @@ impl Files {
                 "write source: {file: …} with the file beside the manifest or in --plugins DIR",
             )),
         }
+    }
+
+    /// Forgets the files that no plugin has any longer.
+    pub(super) fn forget_unseen(&mut self) {
+        let seen = std::mem::take(&mut self.seen);
+        self.known.retain(|path, _| seen.contains(path));
     }
 
     fn embedded(&mut self, name: &str) -> Result<Code, NoCode> {
@@ -93,6 +101,7 @@ impl Files {
                 "make it a file that the gateway may read",
             )
         };
+        self.seen.insert(path.to_owned());
         let stamp = stamp(&fs::metadata(path).map_err(unreadable)?);
         if let Some((old, read, code)) = self.known.get(path)
             // What was written right after it was read has the same times.

@@ -55,15 +55,16 @@ impl Compiler {
         Ok(Self { jobs, done })
     }
 
-    /// Has code compiled, unless it was asked for before.
-    pub(super) fn ask(&self, code: &Code) {
+    /// Has code compiled, unless it was asked for before; whether it was not.
+    pub(super) fn ask(&self, code: &Code) -> bool {
         let mut results = self.done.lock();
-        if results.contains_key(&code.digest) {
-            return;
+        let new = !results.contains_key(&code.digest);
+        if new {
+            results.insert(Arc::clone(&code.digest), None);
+            // The thread ends only with this value.
+            let _ = self.jobs.send(code.clone());
         }
-        results.insert(Arc::clone(&code.digest), None);
-        // The thread ends only with this value.
-        let _ = self.jobs.send(code.clone());
+        new
     }
 
     /// What became of code that was asked for; nothing while it is not done.

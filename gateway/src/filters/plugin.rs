@@ -88,13 +88,13 @@ impl PluginView {
 }
 
 impl Known {
-    /// Takes the code that there is now, and has it compiled.
+    /// Takes the code that there is now, and has it compiled; whether it is new.
     pub(super) fn look(
         &mut self,
         found: Result<Code, NoCode>,
         spec: &route::Plugin,
         compiler: &Compiler,
-    ) {
+    ) -> bool {
         self.failure = None;
         self.code = None;
         self.on_error = spec.on_error;
@@ -110,11 +110,13 @@ impl Known {
                     self.fail("spec.sha256", NoCode::new(message, hint));
                 }
                 None => {
-                    compiler.ask(&code);
+                    let new = compiler.ask(&code);
                     self.code = Some(code);
+                    return new;
                 }
             },
         }
+        false
     }
 
     /// Makes a plugin of the newest code that can be used.
