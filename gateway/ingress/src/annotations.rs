@@ -22,7 +22,7 @@ use crate::{
     problem::{Problem, Severity, Subject},
 };
 
-pub(crate) use affinity::{AFFINITY, Affinity, Moves};
+pub(crate) use affinity::{AFFINITY, Affinity, DEFAULT_COOKIE, Moves};
 pub(crate) use canary::Canary;
 pub(crate) use chain::{Item, Name, Written, chain_key, config_key};
 

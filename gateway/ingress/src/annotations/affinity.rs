@@ -161,5 +161,6 @@ pub(super) const KEYS: &[Key] = &[
 
 /// The key that asks for sessions.
 pub(crate) const AFFINITY: &str = "affinity";
-const DEFAULT_COOKIE: &str = "INGRESSCOOKIE";
+/// The cookie of sessions that name none.
+pub(crate) const DEFAULT_COOKIE: &str = "INGRESSCOOKIE";
 const SECONDS: &str = "write whole seconds without a unit, as in \"3600\"";

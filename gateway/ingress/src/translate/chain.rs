@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::{
     annotations::{
-        self, AFFINITY, Affinity, Derived, Item, Moves, NGINX, Reporter, Settings, Written,
-        chain_key, config_key,
+        self, AFFINITY, Affinity, DEFAULT_COOKIE, Derived, Item, Moves, NGINX, Reporter, Settings,
+        Written, chain_key, config_key,
     },
     objects::{Objects, model::Ingress},
     problem::{Problem, Severity},
@@ -225,7 +225,12 @@ impl<'a> Chains<'a> {
         }
         let sessions = chain.affinity.as_ref();
         let cookie = sessions.filter(|(_, affinity)| affinity.moves == Moves::Never);
-        let cookie = cookie.map(|(_, affinity)| affinity.cookie.as_str());
+        let cookie = cookie.map(|(_, affinity)| affinity.cookie.clone());
+        // A session that the chain itself keeps stays with its backend too.
+        let mut named = chain.first.iter();
+        let named = named.find(|filter| is(filter, STICKY_SESSION));
+        let cookie = named.map(cookie_of).or(cookie);
+        let cookie = cookie.as_deref();
         let Some((config, backend)) = alternative.config(primary, cookie, &mut maker) else {
             return chain.plain.clone();
         };
@@ -279,11 +284,23 @@ fn sticky(filter: &FilterRef, affinity: &Affinity, primary: &Backend) -> FilterR
 
 /// Whether a chain names a shipped filter.
 fn names(chain: &[FilterRef], name: &str) -> bool {
-    let shipped = |filter: &FilterRef| match &filter.plugin {
+    chain.iter().any(|filter| is(filter, name))
+}
+
+/// Whether an item is this shipped filter.
+fn is(filter: &FilterRef, name: &str) -> bool {
+    match &filter.plugin {
         Some(PluginId::Shipped(own)) => own == name,
         Some(PluginId::Object { .. } | PluginId::File(_)) | None => false,
-    };
-    chain.iter().any(shipped)
+    }
+}
+
+/// The cookie that a named filter for sessions has.
+fn cookie_of(filter: &FilterRef) -> String {
+    let config = filter.config.as_deref().unwrap_or_default();
+    let config: Value = serde_json::from_str(config).unwrap_or_default();
+    let cookie = config.get("cookie").and_then(Value::as_str);
+    cookie.unwrap_or(DEFAULT_COOKIE).to_owned()
 }
 
 /// The name of a filter as its alias, unless something else in the chain is called so.

@@ -134,6 +134,22 @@ fn sessions_stay_with_their_backend_unless_legacy() {
 }
 
 #[test]
+fn sessions_that_the_chain_itself_keeps_stay_with_their_backend() {
+    let weight = [("canary-weight", "1")];
+    let own = "portcullis.dev/filters: 'sticky-session, rate-limit', \
+               portcullis.dev/filter.rate-limit: '{requests: 1, per: 1s}', \
+               portcullis.dev/filter.sticky-session: '{cookie: c}'";
+    let (found, _) = chains(&(primary(own) + &canary("next", &weight, "next")));
+    let names: Vec<&str> = found[0]
+        .iter()
+        .map(|filter| filter.split('=').next().unwrap())
+        .collect();
+    assert_eq!(names, ["sticky-session", "rate-limit", "canary"]);
+    let kept = r#""stickyCookie":"c""#;
+    assert!(found[0][2].contains(kept), "{found:?}");
+}
+
+#[test]
 fn without_a_canary_legacy_changes_nothing() {
     let nginx = keys(&[
         ("affinity", "cookie"),
