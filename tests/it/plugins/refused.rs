@@ -90,7 +90,7 @@ fn codes() -> Vec<Case> {
         load(
             &wat::parse_str("(module)").expect("a module"),
             source,
-            &["core module", "wasm-tools"],
+            &["core module", "plugin build"],
         ),
         load(
             &other_version(),
