@@ -1,6 +1,11 @@
 //! The access log: one JSON line a request, handed to a sink that never makes a request wait.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -57,11 +62,11 @@ pub(crate) struct Line<'a> {
     pub(crate) duration_ms: Duration,
     pub(crate) request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) ingress: Option<String>,
+    pub(crate) ingress: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) service: Option<String>,
+    pub(crate) service: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) endpoint: Option<String>,
+    pub(crate) endpoint: Option<SocketAddr>,
     /// Why the gateway answered itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<&'a str>,

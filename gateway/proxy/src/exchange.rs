@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -47,7 +47,7 @@ struct Record {
     request_id: String,
     /// The backend that a filter chose.
     service: Option<String>,
-    endpoint: Option<String>,
+    endpoint: Option<SocketAddr>,
     reason: Option<Cow<'static, str>>,
 }
 
@@ -188,9 +188,9 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn note_endpoint(&mut self, address: std::net::SocketAddr) {
+    pub(crate) fn note_endpoint(&mut self, address: SocketAddr) {
         if let Some(record) = &mut self.record {
-            record.endpoint = Some(address.to_string());
+            record.endpoint = Some(address);
         }
     }
 
@@ -221,7 +221,7 @@ impl Drop for Exchange {
         let time = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
-        let config = self.route.as_ref().map(|route| &route.config);
+        let route = self.route.as_deref();
         worker.gateway.access.write(&Line {
             time: time.saturating_sub(elapsed).as_millis(),
             client: record.client,
@@ -238,10 +238,11 @@ impl Drop for Exchange {
             bytes: self.bytes,
             duration_ms: elapsed,
             request_id: &record.request_id,
-            ingress: config.map(|config| config.ingress.to_string()),
+            ingress: route.map(|route| &*route.ingress),
             service: record
                 .service
-                .or_else(|| config.map(|config| config.backend.to_string())),
+                .as_deref()
+                .or_else(|| route.map(|route| &*route.backend)),
             endpoint: record.endpoint,
             reason: record.reason.as_deref(),
             aborted: !self.complete,

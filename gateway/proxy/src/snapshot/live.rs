@@ -22,7 +22,9 @@ use crate::{
 pub(crate) struct LiveRoute {
     pub(crate) config: Arc<route::Route>,
     pub(crate) upstream: Upstream,
-    /// The name of its backend, as filters are told it.
+    /// The name of its Ingress, as the access log says it.
+    pub(crate) ingress: Box<str>,
+    /// The name of its backend, as filters are told it and the access log says it.
     pub(crate) backend: Arc<str>,
     pub(crate) chain: Chain,
     /// What its filters may send requests to.
@@ -85,6 +87,7 @@ impl LiveRoute {
         Self {
             config: Arc::clone(config),
             upstream: Upstream::new(&config.backend.target, parts.clusters),
+            ingress: config.ingress.to_string().into(),
             backend: config.backend.to_string().into(),
             reroutes: parts.reroutes.filter(|_| !chain.is_empty()).cloned(),
             chain,
