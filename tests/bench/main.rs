@@ -1,4 +1,4 @@
-//! What a request costs: CPU time of the proxy's process, side by side in one run.
+//! What the gateway costs, beside nginx, HAProxy and Envoy on the same routes, in one run.
 //!
 //!     make bench
 //!
@@ -13,36 +13,49 @@
 )]
 
 mod backend;
-mod envoy;
+mod client;
 mod filters;
+mod idle;
 mod load;
+mod peers;
 mod process;
+mod race;
+mod scale;
+mod scenarios;
 
 use std::time::Duration;
 
 /// How much to measure.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Plan {
     rounds: usize,
     round: Duration,
+    only: Option<String>,
+}
+
+impl Plan {
+    fn has(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| name.contains(only))
+    }
 }
 
 fn main() {
     let mut plan = Plan {
         rounds: 7,
-        round: Duration::from_secs(2),
+        round: Duration::from_secs(1),
+        only: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        let mut number = || {
-            let text = arguments.next();
-            let number = text.and_then(|text| text.parse().ok());
-            number.expect("a whole number after the flag")
-        };
+        let text = arguments.next().unwrap_or_default();
+        let number = || -> u64 { text.parse().expect("a whole number after the flag") };
         match argument.as_str() {
             "--rounds" => plan.rounds = usize::try_from(number()).expect("a small number"),
             "--seconds" => plan.round = Duration::from_secs(number()),
-            other => panic!("{other} is not known: write --rounds N or --seconds N"),
+            "--only" => plan.only = Some(text),
+            other => {
+                panic!("{other} is not known: write --rounds N, --seconds N or --only WORDS")
+            }
         }
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -55,7 +68,19 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    runtime.block_on(filters::run(plan));
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async {
+        scenarios::run(&plan).await;
+        if plan.has("idle") {
+            idle::run().await;
+        }
+        if plan.has("scale") {
+            scale::run().await;
+        }
+        if plan.has("filters") {
+            filters::run(&plan).await;
+        }
+    });
 }
 
 /// The core of the proxy that is measured.

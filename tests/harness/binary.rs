@@ -89,8 +89,10 @@ fn find() -> PathBuf {
         return path.into();
     }
     let own = std::env::current_exe().expect("the path of this test");
-    // target/PROFILE/deps/it-HASH
-    let profile = own.ancestors().nth(2).expect("a folder of the profile");
+    // target/PROFILE/deps/it-HASH, or target/PROFILE/bench
+    let mut folders = own.ancestors().skip(1);
+    let profile = folders.find(|folder| !folder.ends_with("deps"));
+    let profile = profile.expect("a folder of the profile");
     let target = profile.parent().expect("a target folder");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args([

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -16,6 +16,7 @@ use crate::until;
 pub(super) struct Process {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    start: Instant,
 }
 
 impl Process {
@@ -25,6 +26,7 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        let start = Instant::now();
         let mut child = command.spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(Vec::new()));
         if let Some(stdout) = child.stdout.take() {
@@ -33,7 +35,7 @@ impl Process {
         if let Some(stderr) = child.stderr.take() {
             collect(stderr, log.clone());
         }
-        Self { child, log }
+        Self { child, log, start }
     }
 
     pub(super) fn log(&self) -> Vec<String> {
@@ -70,6 +72,10 @@ impl Process {
     pub(super) async fn exited(&mut self) -> Option<i32> {
         until("the gateway exits", async || !self.is_running()).await;
         self.child.wait().ok().and_then(|status| status.code())
+    }
+
+    pub(super) fn since_start(&self) -> Duration {
+        self.start.elapsed()
     }
 
     pub(super) fn id(&self) -> u32 {
