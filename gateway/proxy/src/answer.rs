@@ -42,6 +42,11 @@ impl Rest {
         self.head_only
     }
 
+    /// Whether the client waits to be told to go on.
+    pub(crate) fn expects(&self) -> bool {
+        self.expects
+    }
+
     /// Whether there is nothing to read, for certain.
     pub(crate) fn is_empty(&self) -> bool {
         self.body.as_ref().is_none_or(Incoming::is_end_stream)

@@ -332,7 +332,8 @@ fn service(
         // Begun here and not when first polled: the guard asks in between whether anyone waits.
         let exchange = Exchange::begin(&session);
         let session = Rc::clone(&session);
-        async move { Ok(request::serve(session, exchange, request).await) }
+        // Boxed: the parser keeps room for it in every idle connection, and moves it about.
+        Box::pin(request::serve(session, exchange, request))
     })
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn strip(headers: &mut HeaderMap) -> Result<Hop, Nominated> {
     }
     for (name, present) in HOP.iter().zip(present) {
         if present {
-            headers.remove(name);
+            headers.remove(*name);
         }
     }
     for name in nominated {
@@ -78,11 +78,11 @@ pub(crate) fn strip(headers: &mut HeaderMap) -> Result<Hop, Nominated> {
 /// The place of a name in [`HOP`].
 fn index(name: &HeaderName) -> Option<usize> {
     let name = name.as_str();
-    // Their lengths tell most other names apart from them.
+    // Names are in lower case. Their lengths tell most other names apart from them.
     if !matches!(name.len(), 2 | 7 | 10 | 14 | 16 | 17) {
         return None;
     }
-    HOP.iter().position(|hop| hop.as_str() == name)
+    HOP.iter().position(|hop| *hop == name)
 }
 
 fn is_end_to_end(name: &HeaderName) -> bool {
@@ -97,14 +97,14 @@ fn is_end_to_end(name: &HeaderName) -> bool {
 }
 
 /// `te` is second: see [`strip`].
-const HOP: [HeaderName; 7] = [
-    header::CONNECTION,
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("http2-settings"),
+const HOP: [&str; 7] = [
+    "connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "keep-alive",
+    "proxy-connection",
+    "http2-settings",
 ];
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod gather;
 mod guard;
 mod stalls;
 mod sweep;
+mod waits;
 
 mod answer;
 mod authority;

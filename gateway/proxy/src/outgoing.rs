@@ -14,13 +14,13 @@ use crate::{
 
 /// The id of a request: that of a trusted proxy, else a new one.
 pub(crate) fn id_of(headers: &HeaderMap, origin: &Origin) -> HeaderValue {
-    let kept = headers
-        .get(&X_REQUEST_ID)
-        .filter(|id| origin.trusted && !id.is_empty());
-    kept.cloned().unwrap_or_else(|| {
-        // Hexadecimal digits are a value.
-        HeaderValue::from_bytes(&random_id()).unwrap_or(HeaderValue::from_static("0"))
-    })
+    let kept = origin.trusted.then(|| headers.get(&X_REQUEST_ID)).flatten();
+    kept.filter(|id| !id.is_empty())
+        .cloned()
+        .unwrap_or_else(|| {
+            // Hexadecimal digits are a value.
+            HeaderValue::from_bytes(&random_id()).unwrap_or(HeaderValue::from_static("0"))
+        })
 }
 
 /// The fields that say where the request comes from, and its id.
@@ -40,18 +40,15 @@ pub(crate) fn forwarded(
 /// 128 random bits in hexadecimal, as nginx makes them.
 fn random_id() -> [u8; 32] {
     let mut digits = [0; 32];
-    let mut bits = fastrand::u128(..);
-    for digit in &mut digits {
-        let [low, ..] = bits.to_le_bytes();
-        let low = low & 15;
-        *digit = if low < 10 {
-            b'0' + low
-        } else {
-            b'a' + low - 10
-        };
-        bits >>= 4;
+    let bits = fastrand::u128(..).to_le_bytes();
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bits) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
     digits
+}
+
+fn digit(value: u8) -> u8 {
+    value + if value < 10 { b'0' } else { b'a' - 10 }
 }
 
 /// The target in the form that the backend's protocol wants, with the normal path.
@@ -60,7 +57,12 @@ pub(crate) fn target(
     subject: &Subject,
     protocol: Protocol,
     hop: &Hop,
+    expects: bool,
 ) -> Result<(), Reason> {
+    // The gateway has answered it, or passes the backend's 100 on.
+    if expects {
+        head.headers.remove(header::EXPECT);
+    }
     let own = head.uri.path_and_query();
     let path_and_query = match (subject.rewritten(), own) {
         // Of `#x` the parser of HTTP/2 leaves nothing, says `/`, and would write nothing.
@@ -76,7 +78,6 @@ pub(crate) fn target(
                 .map_err(|_| Reason::BadRequest("has a target that is none"))?
         }
     };
-    head.headers.remove(header::EXPECT);
     let scheme = match protocol {
         Protocol::Http | Protocol::Https => {
             if head.version == Version::HTTP_2 {
@@ -84,7 +85,10 @@ pub(crate) fn target(
             }
             head.uri = Uri::from(path_and_query);
             head.version = Version::HTTP_11;
-            head.headers.insert(header::HOST, subject.field.clone());
+            // Else it is what it says already.
+            if !head.headers.contains_key(header::HOST) {
+                head.headers.insert(header::HOST, subject.field.clone());
+            }
             return Ok(());
         }
         Protocol::Grpc | Protocol::H2c => Scheme::HTTP,

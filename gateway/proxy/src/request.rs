@@ -1,6 +1,6 @@
 //! The request: one straight function from its head to the head of its answer.
 
-use std::{rc::Rc, sync::Arc};
+use std::{convert::Infallible, pin::pin, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
@@ -36,66 +36,69 @@ enum Outcome {
     Upstream(Box<Reply>),
 }
 
-/// Answers one request.
-pub(crate) async fn serve(
+/// Answers one request. What it borrows until the answer lies in the one future that this makes: its
+/// size is what every request moves, and what every HTTP/2 stream holds.
+pub(crate) fn serve(
     session: Rc<Session>,
     mut exchange: Exchange,
     request: Request<Incoming>,
-) -> Response<Answer> {
-    let (head, body) = request.into_parts();
+) -> impl Future<Output = Result<Response<Answer>, Infallible>> {
+    let (mut head, body) = request.into_parts();
     let version = head.version;
-    let origin = session.peer.origin(
-        &head.headers,
-        &session.worker.gateway.settings.trusted_proxies,
-    );
+    let settings = &session.worker.gateway.settings;
+    let origin = session
+        .peer
+        .origin(&head.headers, &settings.trusted_proxies);
     exchange.note_request(&head);
     exchange.note_origin(&origin);
     let id = outgoing::id_of(&head.headers, &origin);
     exchange.note_request_id(&id);
     let mut rest = answer::Rest::new(&head, body);
-
-    let end = session
-        .worker
-        .gateway
-        .settings
+    let end = settings
         .timeouts
         .request
         .map(|limit| Instant::now() + limit);
-    let forwarding = forward(&session, &mut exchange, (head, id), &mut rest, &origin);
-    let outcome = match end {
-        Some(end) => timeout_at(end, forwarding)
-            .await
-            .unwrap_or(Err(Reason::Timeout)),
-        None => forwarding.await,
-    };
-    session
-        .conn
-        .answer_upgrade(matches!(outcome, Ok(Outcome::Tunnel(_))));
 
-    let mut response = match outcome {
-        Ok(Outcome::Upstream(reply)) => {
-            let response = response::from_backend(exchange, *reply, version, end);
-            if response::touches_bodies(&response) {
-                Box::pin(filter::body::response(response, rest)).await
-            } else {
-                response
+    async move {
+        let outcome = {
+            let facts = (&id, &origin);
+            let forwarding = forward(&session, &mut exchange, &mut head, &mut rest, facts);
+            let mut forwarding = pin!(forwarding);
+            match end {
+                Some(end) => timeout_at(end, forwarding.as_mut())
+                    .await
+                    .unwrap_or(Err(Reason::Timeout)),
+                None => forwarding.await,
             }
-        }
-        Ok(Outcome::Local(answer)) => Box::pin(local(exchange, *answer, rest)).await,
-        Ok(Outcome::Tunnel(tunnel)) => {
-            let (head, sides) = *tunnel;
-            upgrade::open(&session.worker, sides, exchange);
-            Response::from_parts(head, Answer::Tunnel)
-        }
-        // The rare ways out are boxed: every request's future would be as large as they are.
-        Ok(Outcome::Redirect(location)) => {
-            Box::pin(answer::redirect(exchange, location, rest)).await
-        }
-        Ok(Outcome::Options) => answer::options(exchange),
-        Err(reason) => Box::pin(answer::refuse(exchange, reason, rest)).await,
-    };
-    response::finish(&session, &origin, &mut response, version);
-    response
+        };
+        session
+            .conn
+            .answer_upgrade(matches!(outcome, Ok(Outcome::Tunnel(_))));
+        let mut response = match outcome {
+            Ok(Outcome::Upstream(reply)) => {
+                let response = response::from_backend(exchange, *reply, version, end);
+                if response::touches_bodies(&response) {
+                    Box::pin(filter::body::response(response, rest)).await
+                } else {
+                    response
+                }
+            }
+            Ok(Outcome::Local(answer)) => Box::pin(local(exchange, *answer, rest)).await,
+            Ok(Outcome::Tunnel(tunnel)) => {
+                let (head, sides) = *tunnel;
+                upgrade::open(&session.worker, sides, exchange);
+                Response::from_parts(head, Answer::Tunnel)
+            }
+            // The rare ways out are boxed: every request's future would be as large as they are.
+            Ok(Outcome::Redirect(location)) => {
+                Box::pin(answer::redirect(exchange, location, rest)).await
+            }
+            Ok(Outcome::Options) => answer::options(exchange),
+            Err(reason) => Box::pin(answer::refuse(exchange, reason, rest)).await,
+        };
+        response::finish(&session, &origin, &mut response, version);
+        Ok(response)
+    }
 }
 
 /// A filter's answer, which is a response for the filters that look at bodies.
@@ -116,17 +119,17 @@ async fn local(
 async fn forward(
     session: &Rc<Session>,
     exchange: &mut Exchange,
-    (mut head, id): (Parts, HeaderValue),
+    head: &mut Parts,
     rest: &mut answer::Rest,
-    origin: &Origin,
+    (id, origin): (&HeaderValue, &Origin),
 ) -> Result<Outcome, Reason> {
     // What it is for: the guard's word first, then the head itself.
-    if let Some(refusal) = session.conn.refused(is_stand_in(&head)) {
+    if let Some(refusal) = session.conn.refused(|| is_stand_in(head)) {
         exchange.forget_request();
         return Err(refusal.into());
     }
-    check_size(session, &head)?;
-    let mut subject = Subject::read(&head)?;
+    check_size(session, head)?;
+    let mut subject = Subject::read(head)?;
     if subject.asterisk {
         return Ok(Outcome::Options);
     }
@@ -135,29 +138,24 @@ async fn forward(
     let route = session
         .worker
         .gateway
-        .find(&subject.host, subject.path(&head))
+        .find(&subject.host, subject.path(head))
         .ok_or(Reason::NoRoute)?;
     exchange.set_route(&route);
-    if let Some(location) = redirect::location(
-        session.worker.gateway.settings.redirect_port,
-        &route,
-        &subject,
-        &head,
-        origin,
-    ) {
+    let port = session.worker.gateway.settings.redirect_port;
+    if let Some(location) = redirect::location(port, &route, &subject, head, origin) {
         return Ok(Outcome::Redirect(location));
     }
     check_length(&route, &subject)?;
 
     // What its filters say: they see it as the backend gets it.
-    let client = upgrade::client_side(&mut head);
+    let client = upgrade::client_side(head);
     let hop = hop::strip(&mut head.headers).map_err(|_| NOMINATED)?;
     let protocol = route.config.protocol;
     let wish = Wish::of(&subject, &hop, protocol, head.version)?;
-    outgoing::forwarded(session, &mut head, &subject, origin, id.clone());
+    outgoing::forwarded(session, head, &subject, origin, id.clone());
     if !route.chain.is_empty() {
-        let facts = (&mut subject, origin, &id);
-        let answer = filter::head::request(session, exchange, &mut head, facts, &route);
+        let facts = (&mut subject, origin, id);
+        let answer = filter::head::request(session, exchange, head, facts, &route);
         if let Some(answer) = Box::pin(answer).await? {
             return Ok(Outcome::Local(Box::new(answer)));
         }
@@ -172,21 +170,21 @@ async fn forward(
     // The request as the backend gets it.
     let (mut body, state) = body(session, rest, &route, &subject, wish.as_ref()).await?;
     if route.chain.hooks().request_body && wish.is_none() {
-        match Box::pin(show(exchange, &route, &mut head, body)).await? {
+        match Box::pin(show(exchange, &route, head, body)).await? {
             Shown::Body(seen) => body = seen,
             Shown::Answer(answer) => return Ok(Outcome::Local(Box::new(answer))),
         }
     }
-    outgoing::target(&mut head, &subject, protocol, &hop)?;
+    outgoing::target(head, &subject, protocol, &hop, rest.expects())?;
     if let Some(wish) = &wish {
-        wish.write(&mut head);
+        wish.write(head);
     }
-    outgoing::frame(&mut head, &body, protocol);
+    outgoing::frame(head, &body, protocol);
 
     // There and back.
     let keep = route.chain.looks_at_responses();
     let request = Outgoing {
-        head,
+        head: &mut *head,
         body,
         state,
         keep,
@@ -195,7 +193,10 @@ async fn forward(
     let mut reply = upstream::send(&session.worker, &route, to, request).await?;
     exchange.note_endpoint(reply.endpoint.address);
     check_reply(&mut reply, wish.as_ref())?;
-    if keep && let Some(answer) = Box::pin(judge(exchange, &route, steering, &mut reply)).await? {
+    if keep
+        && let Some(answer) =
+            Box::pin(judge(exchange, &route, steering, (head, &mut reply))).await?
+    {
         return Ok(Outcome::Local(Box::new(answer)));
     }
     if reply.response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -240,14 +241,14 @@ async fn judge(
     exchange: &mut Exchange,
     route: &LiveRoute,
     steering: Option<Steering>,
-    reply: &mut Reply,
+    (head, reply): (&mut Parts, &mut Reply),
 ) -> Result<Option<Response<Bytes>>, Reason> {
     let Some(filtered) = exchange.filtered() else {
         return Ok(None);
     };
-    if let (Some(exchange), Some(sent)) = (filtered.exchange(), reply.sent.take()) {
+    if let Some(exchange) = filtered.exchange() {
         let version = exchange.request.version;
-        exchange.request = *sent;
+        std::mem::swap(&mut exchange.request, head);
         exchange.request.version = version;
     }
     let backend = steering.and_then(|steering| steering.backend);

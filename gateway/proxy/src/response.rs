@@ -19,25 +19,30 @@ pub(crate) fn check(response: &mut Response<Incoming>) -> Result<(), Reason> {
     // Of what is no token the parser of HTTP/2 lets a quote pass in names.
     let http2 = response.version() == Version::HTTP_2;
     let headers = response.headers_mut();
-    if http2 && headers.keys().any(|name| name.as_str().contains('"')) {
-        return Err(Reason::BadResponse);
+    let (mut coded, mut sized) = (false, false);
+    for name in headers.keys() {
+        if http2 && name.as_str().contains('"') {
+            return Err(Reason::BadResponse);
+        }
+        coded |= *name == header::TRANSFER_ENCODING;
+        sized |= *name == header::CONTENT_LENGTH;
     }
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next()
-        && (codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
-    {
-        return Err(Reason::BadResponse);
+    if coded {
+        let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+        let first = codings.next().map(HeaderValue::as_bytes);
+        let chunked = first.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+        // RFC 9112 section 6.3 calls a length beside it an error: the client would be told that of
+        // another body.
+        if !chunked || codings.next().is_some() || sized {
+            return Err(Reason::BadResponse);
+        }
     }
-    // RFC 9112 section 6.3 calls it an error: the client would be told the length of another body.
-    if headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.contains_key(header::CONTENT_LENGTH)
-    {
-        return Err(Reason::BadResponse);
-    }
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    if let (Some(length), Some(_)) = (lengths.next().cloned(), lengths.next()) {
-        // The parser has seen that they are equal.
-        headers.insert(header::CONTENT_LENGTH, length);
+    if sized && headers.len() != headers.keys_len() {
+        let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+        if let (Some(length), Some(_)) = (lengths.next().cloned(), lengths.next()) {
+            // The parser has seen that they are equal.
+            headers.insert(header::CONTENT_LENGTH, length);
+        }
     }
     Ok(())
 }
@@ -61,9 +66,11 @@ pub(crate) fn from_backend(
     let own = exchange
         .route()
         .map(|route| (route.idle_timeout, route.idle_is_own));
-    let grpc = is_type(&head.headers, b"application/grpc");
+    let kind = head.headers.get(header::CONTENT_TYPE);
+    let kind = kind.map(HeaderValue::as_bytes).unwrap_or_default();
+    let grpc = is_type(kind, b"application/grpc");
     let idle = match own {
-        Some((idle, own)) if own || !(grpc || is_type(&head.headers, b"text/event-stream")) => idle,
+        Some((idle, own)) if own || !(grpc || is_type(kind, b"text/event-stream")) => idle,
         _ => exchange.stream_idle(),
     };
     // Trailers reach HTTP/1 only where the head announces them; gRPC's are known.
@@ -86,13 +93,8 @@ pub(crate) fn from_backend(
     )
 }
 
-fn is_type(headers: &http::HeaderMap, wanted: &[u8]) -> bool {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .map(HeaderValue::as_bytes)
-        .unwrap_or_default();
-    value
-        .get(..wanted.len())
+fn is_type(kind: &[u8], wanted: &[u8]) -> bool {
+    kind.get(..wanted.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(wanted))
 }
 
@@ -115,9 +117,9 @@ pub(crate) fn finish(
     if let Some(hsts) = hsts {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts);
     }
-    if !headers.contains_key(header::SERVER) {
-        headers.insert(header::SERVER, HeaderValue::from_static("portcullis"));
-    }
+    headers
+        .entry(header::SERVER)
+        .or_insert(HeaderValue::from_static("portcullis"));
     if version != Version::HTTP_2
         && session.worker.gateway.is_draining()
         && !headers.contains_key(header::UPGRADE)

@@ -119,8 +119,8 @@ impl Conn {
     }
 
     /// Whether a head was refused: then no request follows its stand-in.
-    pub(crate) fn refused(&self, stand_in: bool) -> Option<Refusal> {
-        if !stand_in || self.verdict.load(Relaxed) & REFUSED == 0 {
+    pub(crate) fn refused(&self, stands_in: impl FnOnce() -> bool) -> Option<Refusal> {
+        if self.verdict.load(Relaxed) & REFUSED == 0 || !stands_in() {
             return None;
         }
         *lock(&self.refused)

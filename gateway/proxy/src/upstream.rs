@@ -1,14 +1,18 @@
 //! Sends a request to an endpoint of its route: choice, connection, retries, patience.
 
 use std::{
+    future::poll_fn,
     net::SocketAddr,
+    pin::{Pin, pin},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
+    task::Poll,
 };
 
 use http::{Request, Response, request::Parts};
-use hyper::body::Incoming;
-use tokio::time::{Instant, timeout_at};
+use hyper::{body::Incoming, client::conn::TrySendError};
+use smallvec::SmallVec;
+use tokio::time::Instant;
 
 use self::{
     connect::ConnectError,
@@ -35,16 +39,15 @@ pub(crate) struct Reply {
     pub(crate) response: Response<Incoming>,
     pub(crate) lease: Lease,
     pub(crate) endpoint: Arc<Endpoint>,
-    /// The head of the request, where it was to be kept.
-    pub(crate) sent: Option<Box<Parts>>,
 }
 
 /// A request, ready to be sent.
-pub(crate) struct Outgoing {
-    pub(crate) head: Parts,
+pub(crate) struct Outgoing<'a> {
+    /// It stays where it is wanted later, or may have to be sent again; else it is spent.
+    pub(crate) head: &'a mut Parts,
     pub(crate) body: RequestBody,
     pub(crate) state: Rc<BodyState>,
-    /// Whether the head is wanted back.
+    /// Whether the head is wanted later.
     pub(crate) keep: bool,
 }
 
@@ -52,7 +55,7 @@ pub(crate) struct Outgoing {
 enum Attempt {
     Answered(Box<Reply>),
     /// It may be sent to another endpoint.
-    Failed(Reason, Box<Outgoing>),
+    Failed(Reason),
     /// It may have been acted on, or is the client's fault.
     Over(Reason),
 }
@@ -63,10 +66,10 @@ pub(crate) async fn send(
     worker: &Rc<Worker>,
     route: &LiveRoute,
     (cluster, steering): (&Arc<Cluster>, Option<&Steering>),
-    mut request: Outgoing,
+    mut request: Outgoing<'_>,
 ) -> Result<Box<Reply>, Reason> {
     let tries = worker.gateway.settings.upstream.tries.max(1);
-    let mut tried: Vec<SocketAddr> = Vec::new();
+    let mut tried: SmallVec<[SocketAddr; 1]> = SmallVec::new();
     let mut last = Reason::NoEndpoints;
     for _ in 0..tries {
         let random = fastrand::usize(..);
@@ -78,10 +81,10 @@ pub(crate) async fn send(
         }
         tried.push(endpoint.address);
         let key = Key::new(endpoint.address, route.config.protocol, cluster);
-        match attempt(worker, route, &endpoint, &key, request).await {
+        match attempt(worker, route, &endpoint, &key, &mut request).await {
             Attempt::Answered(reply) => return Ok(reply),
             Attempt::Over(reason) => return Err(reason),
-            Attempt::Failed(reason, unsent) => (last, request) = (reason, *unsent),
+            Attempt::Failed(reason) => last = reason,
         }
     }
     Err(last)
@@ -94,24 +97,17 @@ async fn attempt(
     route: &LiveRoute,
     endpoint: &Arc<Endpoint>,
     key: &Key,
-    mut request: Outgoing,
+    request: &mut Outgoing<'_>,
 ) -> Attempt {
     let replayable =
         matches!(request.body, RequestBody::Empty) && request.head.method.is_idempotent();
     loop {
         let Ok((mut sender, pooled)) = obtain(worker, route, endpoint, key).await else {
-            return Attempt::Failed(Reason::Connect, Box::new(request));
+            return Attempt::Failed(Reason::Connect);
         };
         let in_flight = endpoint.begin();
-        let Outgoing {
-            head,
-            body,
-            state,
-            keep,
-        } = request;
-        let spare = (replayable || keep).then(|| head.clone());
-        let message = Request::from_parts(head, body);
-        let failure = match wait(sender.send(message), &state, route).await {
+        let mut sending = pin!(sender.send(request.message(replayable)));
+        let failure = match wait(sending.as_mut(), &request.state, (worker, route)).await {
             Some(Ok(response)) => {
                 endpoint.succeeded();
                 let lease = Lease::new(worker, key.clone(), sender, in_flight);
@@ -119,72 +115,88 @@ async fn attempt(
                     response,
                     lease,
                     endpoint: Arc::clone(endpoint),
-                    sent: spare.filter(|_| keep).map(Box::new),
                 };
                 return Attempt::Answered(Box::new(reply));
             }
-            Some(Err(failure)) => *failure,
-            None => return Attempt::Over(state.fault.get().unwrap_or(Reason::Timeout)),
+            Some(Err(failure)) => failure,
+            None => return Attempt::Over(request.state.fault.get().unwrap_or(Reason::Timeout)),
         };
-        if let Some(fault) = state.fault.get() {
+        if let Some(fault) = request.state.fault.get() {
             return Attempt::Over(fault);
         }
-        let reason = match failure {
-            (_, Some(unsent)) => {
-                let (head, body) = unsent.into_parts();
-                request = Outgoing {
-                    head,
-                    body,
-                    state,
-                    keep,
-                };
-                Reason::Connect
-            }
-            (error, None) => match spare.filter(|_| replayable && !error.is_parse()) {
-                Some(head) => {
-                    request = Outgoing {
-                        head,
-                        body: RequestBody::Empty,
-                        state,
-                        keep,
-                    };
-                    Reason::BadResponse
-                }
-                None => return Attempt::Over(Reason::BadResponse),
-            },
+        let reason = match request.take_back(failure) {
+            Unsent::Whole => Reason::Connect,
+            Unsent::None { parse: false } if replayable => Reason::BadResponse,
+            Unsent::None { .. } => return Attempt::Over(Reason::BadResponse),
         };
         if !pooled {
-            return Attempt::Failed(reason, Box::new(request));
+            return Attempt::Failed(reason);
         }
     }
 }
 
-type SendFailure = Box<(hyper::Error, Option<Request<RequestBody>>)>;
+/// What comes back of a request that failed.
+enum Unsent {
+    /// All: no byte of it was sent.
+    Whole,
+    /// Nothing; the answer was perhaps not understood.
+    None { parse: bool },
+}
+
+impl Outgoing<'_> {
+    /// The request to send now.
+    fn message(&mut self, replayable: bool) -> Request<RequestBody> {
+        let head = if replayable || self.keep {
+            self.head.clone()
+        } else {
+            std::mem::replace(self.head, Request::new(()).into_parts().0)
+        };
+        Request::from_parts(head, std::mem::replace(&mut self.body, RequestBody::Empty))
+    }
+
+    fn take_back(&mut self, mut failure: TrySendError<Request<RequestBody>>) -> Unsent {
+        match failure.take_message() {
+            Some(unsent) => {
+                let (head, body) = unsent.into_parts();
+                *self.head = head;
+                self.body = body;
+                Unsent::Whole
+            }
+            None => Unsent::None {
+                parse: failure.into_error().is_parse(),
+            },
+        }
+    }
+}
 
 /// Waits for the head of the response. Time runs from when the request's body has been sent; until
 /// then it is the backend that must go on taking it. `None` when patience has ended.
 async fn wait<T>(
-    response: impl Future<Output = T>,
+    mut response: Pin<&mut impl Future<Output = T>>,
     state: &BodyState,
-    route: &LiveRoute,
+    (worker, route): (&Worker, &LiveRoute),
 ) -> Option<T> {
-    let mut response = std::pin::pin!(response);
-    let mut deadline = Instant::now() + route.response_timeout;
-    loop {
-        if let Ok(outcome) = timeout_at(deadline, response.as_mut()).await {
-            return Some(outcome);
+    let began = Instant::now();
+    let waiting = worker.waits.until(began + route.response_timeout);
+    poll_fn(|cx| {
+        if let Poll::Ready(outcome) = response.as_mut().poll(cx) {
+            return Poll::Ready(Some(outcome));
         }
-        let patience = if state.ended.get() {
-            route.response_timeout
-        } else {
-            route.idle_timeout
-        };
-        let moved = state.moved.get() + patience;
-        if moved <= Instant::now() {
-            return None;
+        while waiting.poll(cx).is_ready() {
+            let patience = if state.ended.get() {
+                route.response_timeout
+            } else {
+                route.idle_timeout
+            };
+            let until = state.moved.get().unwrap_or(began) + patience;
+            if until <= Instant::now() {
+                return Poll::Ready(None);
+            }
+            waiting.extend(until);
         }
-        deadline = moved;
-    }
+        Poll::Pending
+    })
+    .await
 }
 
 /// A connection to `endpoint`: an idle one, else a new one. Also whether it was idle.

@@ -22,6 +22,7 @@ use crate::{
     metrics::WorkerStats,
     sweep::{Connections, SWEEP},
     upstream::Pools,
+    waits::Waits,
 };
 
 /// What the tasks of one worker share, without locks.
@@ -31,6 +32,7 @@ pub(crate) struct Worker {
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) pools: Pools,
     pub(crate) connections: Connections,
+    pub(crate) waits: Waits,
 }
 
 /// A connection that was accepted by one worker for another.
@@ -59,6 +61,7 @@ impl Worker {
             stats,
             pools,
             connections: Connections::default(),
+            waits: Waits::default(),
         })
     }
 
@@ -219,6 +222,7 @@ impl Worker {
                 &self.gateway.settings.timeouts,
                 self.gateway.draining_since(),
             );
+            self.waits.sweep();
             if pools.elapsed() >= POOLS_LOOK {
                 pools = Instant::now();
                 self.pools.sweep();

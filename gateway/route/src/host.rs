@@ -104,8 +104,11 @@ impl<'a> Authority<'a> {
                     None => return Err(HostError::Name),
                 }
             }
-            None => match text.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
+            None => match text.bytes().position(|byte| byte == b':') {
+                Some(colon) => {
+                    let (host, port) = text.split_at(colon);
+                    (host, port.strip_prefix(':'))
+                }
                 None => (text, None),
             },
         };
@@ -138,13 +141,31 @@ fn parse_port(text: &str) -> Result<u16, HostError> {
 }
 
 fn is_reg_name(host: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-    !host.is_empty()
-        && host.len() <= 253
-        && host.bytes().all(allowed)
-        && !host.starts_with('.')
-        && !host.contains("..")
+    // Every request is asked this twice: one pass, no label empty but the one behind a final dot.
+    let mut before = b'.';
+    let mut fits = !host.is_empty() && host.len() <= 253;
+    for byte in host.bytes() {
+        let allowed = NAME_BYTES.get(usize::from(byte)).copied();
+        fits &= allowed.unwrap_or_default() & ((byte != b'.') | (before != b'.'));
+        before = byte;
+    }
+    fits
 }
+
+/// Which bytes may be in a name.
+static NAME_BYTES: [bool; 256] = {
+    let mut bytes = [false; 256];
+    let mut at: u8 = 0;
+    while at < 128 {
+        let byte = at.is_ascii_alphanumeric() || matches!(at, b'-' | b'.' | b'_' | b'~');
+        #[expect(clippy::indexing_slicing, reason = "the compiler would refuse it")]
+        {
+            bytes[at as usize] = byte;
+        }
+        at += 1;
+    }
+    bytes
+};
 
 /// Why a text is no host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

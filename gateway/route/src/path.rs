@@ -45,9 +45,13 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, PathError> {
         return Err(PathError::Relative);
     }
     let decoded = decode_unreserved(path)?;
-    if !decoded
-        .split('/')
-        .any(|segment| segment == "." || segment == "..")
+    let mut segments = decoded.split('/');
+    // Mostly there is none: that is cheap to see.
+    let pairs = decoded.bytes().zip(decoded.bytes().skip(1));
+    if !pairs
+        .into_iter()
+        .fold(false, |any, pair| any | (pair == (b'/', b'.')))
+        || !segments.any(|segment| segment == "." || segment == "..")
     {
         return Ok(decoded);
     }
@@ -57,7 +61,8 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, PathError> {
 fn decode_unreserved(path: &str) -> Result<Cow<'_, str>, PathError> {
     let bytes = path.as_bytes();
     let plain = |b: u8| (0x21..0x7f).contains(&b) && !matches!(b, b'%' | b'\\' | b'#' | b'?');
-    if bytes.iter().all(|&b| plain(b)) {
+    // Without a way out early the compiler looks at many bytes at once.
+    if bytes.iter().fold(true, |all, &b| all & plain(b)) {
         return Ok(Cow::Borrowed(path));
     }
     let mut out = String::with_capacity(path.len());

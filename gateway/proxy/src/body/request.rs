@@ -50,8 +50,8 @@ pub(crate) struct ClientBody {
 pub(crate) struct BodyState {
     /// Why it broke, if it did.
     pub(crate) fault: Cell<Option<Reason>>,
-    /// When a part of it was last sent on.
-    pub(crate) moved: Cell<Instant>,
+    /// When a part of it was last sent on, if any was.
+    pub(crate) moved: Cell<Option<Instant>>,
     /// Whether it was sent on to its end.
     pub(crate) ended: Cell<bool>,
 }
@@ -60,7 +60,7 @@ impl BodyState {
     pub(crate) fn new(ended: bool) -> Rc<Self> {
         Rc::new(Self {
             fault: Cell::new(None),
-            moved: Cell::new(Instant::now()),
+            moved: Cell::new(None),
             ended: Cell::new(ended),
         })
     }
@@ -163,7 +163,7 @@ impl ClientBody {
                 let size = frame.data_ref().map_or(0, Bytes::len);
                 self.patience.progress(size);
                 self.seen += size as u64;
-                self.state.moved.set(Instant::now());
+                self.state.moved.set(Some(Instant::now()));
                 let fault = if self.declared.is_some_and(|declared| self.seen > declared) {
                     Some(Reason::BodyBroken("is longer than its Content-Length"))
                 } else if self.max.is_some_and(|max| self.seen > max) {

@@ -119,7 +119,7 @@ impl HeadScanner {
                 "has a request line that is not three words",
             ));
         };
-        if method.is_empty() || method.len() > 32 || !method.iter().all(|&b| is_token(b)) {
+        if method.is_empty() || method.len() > 32 || !are_tokens(method) {
             return Err(Refusal::Malformed("has a method that is no token"));
         }
         self.version = Some(match version {
@@ -139,23 +139,8 @@ impl HeadScanner {
         if target.len() > MAX_TARGET {
             return Err(Refusal::HeadTooLarge);
         }
-        let mut odd = false;
-        let mut query = false;
-        for &byte in target {
-            match byte {
-                b'#' | 0..=0x20 | 0x7f => return Err(UNENCODED),
-                // Of the query nothing depends on them here.
-                b'\\' | 0x80.. if !query => return Err(UNENCODED),
-                b'?' => query = true,
-                b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80.. => {
-                    odd = true;
-                }
-                _ => {}
-            }
-        }
-        // Not allowed by RFC 3986 but sent by browsers: let pass what the parser takes.
-        if odd && http::Uri::try_from(target).is_err() {
-            return Err(UNENCODED);
+        if !target.iter().fold(true, |all, &byte| all & is_usual(byte)) {
+            check_unusual(target)?;
         }
         match target.first() {
             Some(b'/') if method != b"CONNECT" => Ok(()),
@@ -188,10 +173,11 @@ impl HeadScanner {
             .ok_or(Refusal::Malformed("has a field line without a colon"))?;
         let (name, value) = line.split_at(colon);
         let value = value.get(1..).unwrap_or_default();
-        if name.is_empty() || !name.iter().all(|&b| is_token(b)) {
+        if name.is_empty() || !are_tokens(name) {
             return Err(Refusal::Malformed("has a field name that is no token"));
         }
-        if !value.iter().all(|&b| is_field_byte(b)) {
+        // Without a way out early the compiler looks at many bytes at once.
+        if !value.iter().fold(true, |all, &b| all & is_field_byte(b)) {
             return Err(Refusal::Malformed(
                 "has a control character in a field value",
             ));
@@ -278,6 +264,33 @@ impl HeadScanner {
     }
 }
 
+/// What nearly all targets are made of.
+fn is_usual(byte: u8) -> bool {
+    (is_token(byte) && !matches!(byte, b'#' | b'^' | b'`' | b'|'))
+        || matches!(byte, b'/' | b'?' | b'=' | b':' | b';' | b',' | b'@')
+}
+
+/// Refuses what may not stand in a target, and what may but is read differently.
+fn check_unusual(target: &[u8]) -> Result<(), Refusal> {
+    let mut odd = false;
+    let mut query = false;
+    for &byte in target {
+        match byte {
+            b'#' | 0..=0x20 | 0x7f => return Err(UNENCODED),
+            // Of the query nothing depends on them here.
+            b'\\' | 0x80.. if !query => return Err(UNENCODED),
+            b'?' => query = true,
+            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80.. => odd = true,
+            _ => {}
+        }
+    }
+    // Not allowed by RFC 3986 but sent by browsers: let pass what the parser takes.
+    if odd && http::Uri::try_from(target).is_err() {
+        return Err(UNENCODED);
+    }
+    Ok(())
+}
+
 /// RFC 9110 section 8.6: digits, and nothing else.
 fn parse_length(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 18 || !text.iter().all(u8::is_ascii_digit) {
@@ -288,25 +301,28 @@ fn parse_length(text: &[u8]) -> Option<u64> {
 
 /// RFC 9110 section 5.6.2.
 pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
+    TOKENS.get(usize::from(byte)).copied().unwrap_or_default()
 }
+
+fn are_tokens(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, &byte| all & is_token(byte))
+}
+
+/// Which bytes may be in a token.
+static TOKENS: [bool; 256] = {
+    let mut bytes = [false; 256];
+    let mut at: u8 = 0;
+    while at < 128 {
+        let mark = matches!(at, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+        let token = mark || at.is_ascii_alphanumeric();
+        #[expect(clippy::indexing_slicing, reason = "the compiler would refuse it")]
+        {
+            bytes[at as usize] = token;
+        }
+        at += 1;
+    }
+    bytes
+};
 
 /// RFC 9110 section 5.5: visible characters, blanks, tabs and obs-text.
 pub(super) fn is_field_byte(byte: u8) -> bool {

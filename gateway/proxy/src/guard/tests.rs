@@ -57,7 +57,7 @@ fn pass(bytes: &[u8], step: usize) -> (Vec<u8>, Option<Refusal>, io::Result<()>)
             seen.extend_from_slice(&buf[..read]);
         }
     });
-    (seen, conn.refused(true), result)
+    (seen, conn.refused(|| true), result)
 }
 
 fn futures<T>(future: impl Future<Output = T>) -> T {

@@ -9,15 +9,15 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
+use futures_util::future::Either;
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
-    client::conn::{http1, http2},
+    client::conn::{TrySendError, http1, http2},
 };
 use route::Protocol;
 use tokio::sync::Mutex;
 
-use super::SendFailure;
 use crate::{
     body::RequestBody,
     cluster::{Cluster, InFlight},
@@ -58,18 +58,15 @@ pub(crate) enum Sender {
 
 impl Sender {
     /// Sends a request; a failure gives it back where no byte of it was sent.
-    pub(super) async fn send(
+    pub(super) fn send(
         &mut self,
         request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, SendFailure> {
-        let sent = match self {
-            Self::Http1(sender) => sender.try_send_request(request).await,
-            Self::Http2(sender, _) => sender.try_send_request(request).await,
-        };
-        sent.map_err(|mut failure| {
-            let request = failure.take_message();
-            Box::new((failure.into_error(), request))
-        })
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
+    {
+        match self {
+            Self::Http1(sender) => Either::Left(sender.try_send_request(request)),
+            Self::Http2(sender, _) => Either::Right(sender.try_send_request(request)),
+        }
     }
 }
 
