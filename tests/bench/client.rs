@@ -90,8 +90,10 @@ async fn connect(address: SocketAddr) -> TcpStream {
 
 /// TLS 1.3 with a full handshake for every connection.
 pub(crate) fn connector(roots: RootCertStore) -> TlsConnector {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    // With all servers the same: not all have the hybrid with ML-KEM.
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups = vec![aws_lc_rs::kx_group::X25519];
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("a version")
         .with_root_certificates(roots)

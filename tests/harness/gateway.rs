@@ -164,11 +164,6 @@ impl Gateway {
         self.process.listener(name).await
     }
 
-    /// How long ago its process was started.
-    pub fn since_start(&self) -> std::time::Duration {
-        self.process.since_start()
-    }
-
     /// The folder that it watches.
     pub fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()

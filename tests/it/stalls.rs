@@ -5,7 +5,7 @@ mod patience;
 use std::time::{Duration, Instant};
 
 use harness::{
-    Connection, Frame, Gateway, Kind, Payload, Reply, TlsOptions, Upstream, get, upstream,
+    Connection, Frame, Gateway, Kind, Payload, Reply, TlsOptions, Upstream, get, until, upstream,
 };
 
 const LIMITS: [&str; 7] = [
@@ -236,5 +236,33 @@ async fn stalled_peers_do_not_disturb_others() {
     }
     for connection in stalled {
         is_cut(connection).await;
+    }
+}
+
+/// An idle connection gives back what its parser held, and takes it again with the next request.
+#[tokio::test]
+async fn idle_connections_hold_at_most_12_kib_each_and_serve_again() {
+    let up = upstream().start().await;
+    let gw = crate::in_front_of(&up).start().await;
+    let ask = get("/").host("a.test");
+    let mut connections = Vec::new();
+    let mut open = async |count: usize| {
+        while connections.len() < count {
+            let mut connection = gw.connect().await;
+            assert_eq!(connection.ask(&ask).await.status, 200);
+            connections.push(connection);
+        }
+    };
+    // What the process itself grows to comes first.
+    open(200).await;
+    let before = gw.resident();
+    open(1200).await;
+    until(
+        "1,000 idle connections hold at most 12 KiB each",
+        async || gw.resident().saturating_sub(before) <= 1000 * 12 * 1024,
+    )
+    .await;
+    for connection in &mut connections {
+        assert_eq!(connection.ask(&ask).await.status, 200);
     }
 }

@@ -1,24 +1,19 @@
 //! A client's connection: PROXY header, TLS, protocol, then requests until it ends.
 
+mod http1;
+mod http2;
+
 use std::{
-    future::poll_fn,
     io,
     net::SocketAddr,
-    pin::{Pin, pin},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
-    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::BytesMut;
 use http::{Request, Response};
-use hyper::{
-    body::Incoming,
-    server::conn::{http1, http2},
-    service::service_fn,
-};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{body::Incoming, service::service_fn};
 use tokio::{
     io::AsyncReadExt,
     net::TcpStream,
@@ -30,15 +25,12 @@ use crate::{
     body::Answer,
     exchange::Exchange,
     forwarded::{Peer, is_trusted},
-    gather::Gather,
     guard::Guard,
-    linger::linger,
     listener::Kind,
     proxy_protocol::{HeaderError, Prefixed},
     request,
     stalls::{Conn, Framed, Verdict},
     stream::Stream,
-    upstream::Local,
     worker::Worker,
 };
 
@@ -112,7 +104,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, address: Socket
         Spoken::Http1 => {
             conn.set_framed(Framed::Http1);
             let guard = Guard::new(stream, conn, limits, read);
-            http1(session, guard).await;
+            http1::serve(session, guard).await;
         }
         Spoken::Http2 => {
             conn.set_framed(Framed::Http2);
@@ -121,7 +113,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, address: Socket
                 conn.decide(Verdict::Finish);
             }
             let guard = Guard::http2(stream, conn, limits, read);
-            http2(session, guard).await;
+            // Boxed, as all of a task's memory is held for as long as it runs.
+            Box::pin(http2::serve(session, guard)).await;
         }
     }
 }
@@ -222,101 +215,6 @@ async fn sniff(
         if more.map_err(|_| SetupError::Timeout)?? == 0 {
             return Err(SetupError::Ended);
         }
-    }
-}
-
-async fn http1(session: Rc<Session>, guard: Guard<Socket>) {
-    let conn = Arc::clone(&session.conn);
-    let stats = Rc::clone(&session.worker);
-    let limits = &session.worker.gateway.settings.limits;
-    let buffer = limits.write_buffer.max(limits.head_size + 8 * 1024);
-    let service = service(Rc::clone(&session));
-    let mut connection = http1::Builder::new()
-        .header_read_timeout(None)
-        .max_buf_size(buffer)
-        .serve_connection(TokioIo::new(guard), service)
-        .with_upgrades();
-    loop {
-        tokio::select! {
-            biased;
-            ended = &mut connection => {
-                if let Err(error) = ended {
-                    tracing::debug!(client = %session.peer.address, %error, "connection ended");
-                }
-                break;
-            }
-            verdict = conn.verdict() => match verdict {
-                Verdict::Finish => Pin::new(&mut connection).graceful_shutdown(),
-                Verdict::Cut => {
-                    stats.stats.cut.fetch_add(1, Relaxed);
-                    return;
-                }
-            },
-        }
-    }
-    // A reset would take back what was just written to a client that is still sending.
-    if let Some(parts) = connection.into_parts() {
-        let guard = parts.io.into_inner();
-        if guard.unread() {
-            linger(guard.into_inner()).await;
-        }
-    }
-}
-
-async fn http2(session: Rc<Session>, guard: Guard<Socket>) {
-    let conn = Arc::clone(&session.conn);
-    let limits = &session.worker.gateway.settings.limits;
-    let list = u32::try_from(limits.head_size * 2).unwrap_or(u32::MAX);
-    let gather = Gather::new(guard);
-    let connection = http2::Builder::new(Local)
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.h2_streams)
-        .initial_stream_window_size(limits.h2_stream_window)
-        .initial_connection_window_size(limits.h2_connection_window)
-        .max_pending_accept_reset_streams(limits.h2_pending_resets)
-        .max_local_error_reset_streams(limits.h2_local_resets)
-        .max_header_list_size(list)
-        .max_send_buf_size(limits.write_buffer)
-        .enable_connect_protocol()
-        .serve_connection(TokioIo::new(gather.clone()), service(Rc::clone(&session)));
-    let mut connection = pin!(connection);
-    loop {
-        tokio::select! {
-            biased;
-            ended = poll_fn(|cx| turn(connection.as_mut(), &gather, cx)) => {
-                if let Err(error) = ended {
-                    tracing::debug!(client = %session.peer.address, %error, "connection ended");
-                }
-                return;
-            }
-            verdict = conn.verdict() => match verdict {
-                Verdict::Finish => connection.as_mut().graceful_shutdown(),
-                Verdict::Cut => {
-                    session.worker.stats.cut.fetch_add(1, Relaxed);
-                    return;
-                }
-            },
-        }
-    }
-}
-
-/// One turn of an HTTP/2 connection, and then what it has to say.
-fn turn<C, E>(
-    connection: Pin<&mut C>,
-    gather: &Gather<Guard<Socket>>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<(), E>>
-where
-    C: Future<Output = Result<(), E>>,
-{
-    if let Poll::Ready(ended) = connection.poll(cx) {
-        gather.last_out(cx);
-        return Poll::Ready(ended);
-    }
-    match gather.poll_out(cx) {
-        // Nobody is there to hear: the connection is over.
-        Poll::Ready(Err(_)) => Poll::Ready(Ok(())),
-        Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
     }
 }
 

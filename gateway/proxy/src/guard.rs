@@ -117,6 +117,16 @@ impl<S> Guard<S> {
         self.stream
     }
 
+    /// The stream below.
+    pub(crate) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// Whether the next byte begins a message.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.state == State::Head && !self.ended && self.held.is_empty() && self.passed.is_empty()
+    }
+
     /// Whether the peer may still be sending a message that nobody reads any more.
     pub(crate) fn unread(&self) -> bool {
         !matches!(self.state, State::Head) || !self.held.is_empty()
@@ -208,6 +218,14 @@ impl<S> Guard<S> {
             self.passed = bytes;
         } else {
             self.passed.unsplit(bytes);
+        }
+    }
+
+    /// An idle connection keeps no buffer.
+    fn forget_buffers(&mut self) {
+        self.passed = BytesMut::new();
+        if self.held.is_empty() {
+            self.held = BytesMut::new();
         }
     }
 

@@ -35,6 +35,11 @@ impl<S> Prefixed<S> {
             stream,
         }
     }
+
+    /// The stream below.
+    pub(crate) fn get_ref(&self) -> &S {
+        &self.stream
+    }
 }
 
 impl<S: AsyncRead + Unpin> Prefixed<S> {

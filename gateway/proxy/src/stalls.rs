@@ -3,6 +3,8 @@
 //! Timers on every read would cost every request. Instead a connection notes coarse times in a few
 //! atomics, and each worker goes over its connections four times a second.
 
+mod verdict;
+
 use std::{
     sync::{
         Mutex,
@@ -14,6 +16,8 @@ use std::{
 
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
+
+pub(crate) use verdict::Verdict;
 
 use crate::{guard::Refusal, settings::Timeouts};
 
@@ -40,6 +44,7 @@ pub(crate) struct Conn {
     upgrade_open: AtomicBool,
     /// Whether the parser may still keep a part of an answer.
     unflushed: AtomicBool,
+    parked: AtomicBool,
     /// Who waits for the last answer to be out.
     idle_waker: Mutex<Option<Waker>>,
     idle_awaited: AtomicBool,
@@ -53,15 +58,6 @@ enum Upgrade {
     None,
     Asked(Option<Waker>),
     Answered(bool),
-}
-
-/// What the sweep has decided for a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Finish what runs, then close.
-    Finish,
-    /// Close now.
-    Cut,
 }
 
 /// How a connection's requests are framed.
@@ -222,35 +218,8 @@ impl Conn {
         self.idle_since.store(now(), Relaxed);
     }
 
-    /// Returns once the sweep has decided something new.
-    pub(crate) async fn verdict(&self) -> Verdict {
-        loop {
-            let notified = self.notify.notified();
-            let verdict = self.verdict.load(Relaxed);
-            if verdict & CUT != 0 {
-                return Verdict::Cut;
-            }
-            if verdict & FINISH != 0 && verdict & FINISH_SEEN == 0 {
-                self.verdict.fetch_or(FINISH_SEEN, Relaxed);
-                return Verdict::Finish;
-            }
-            notified.await;
-        }
-    }
-
     pub(crate) fn is_http2(&self) -> bool {
         self.protocol.load(Relaxed) == Framed::Http2 as u8
-    }
-
-    /// Asks the connection to finish or to close.
-    pub(crate) fn decide(&self, verdict: Verdict) {
-        let bit = match verdict {
-            Verdict::Cut => CUT,
-            Verdict::Finish => FINISH,
-        };
-        if self.verdict.fetch_or(bit, Relaxed) & bit == 0 {
-            self.notify.notify_one();
-        }
     }
 
     /// What to do with this connection, if it stalls.
@@ -290,7 +259,11 @@ impl Conn {
         }
         // While draining an idle connection may bring one more request, for a second.
         let drained = draining.is_some_and(|began| over(since.max(began), DRAIN_IDLE));
-        (drained || over(since, idle)).then_some(Verdict::Finish)
+        if drained || over(since, idle) {
+            return Some(Verdict::Finish);
+        }
+        let parks = framed == Framed::Http1 as u8 && over(since, PARK_AFTER);
+        parks.then_some(Verdict::Park)
     }
 }
 
@@ -325,6 +298,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 static START: OnceLock<Instant> = OnceLock::new();
 static COARSE: AtomicU64 = AtomicU64::new(0);
 
+/// How long a connection is idle before it is parked: few wait so long between two requests.
+const PARK_AFTER: Duration = Duration::from_millis(500);
 /// How long a connection that was asked to finish may still stay open without a request.
 const FINISHING: Duration = Duration::from_secs(3);
 /// A thousand at once, and a hundred a second for ever.
@@ -332,7 +307,5 @@ const MAX_IDLE_FRAMES: u32 = 1000;
 const IDLE_FRAMES_A_SWEEP: u32 = 25;
 const DRAIN_IDLE: Duration = Duration::from_secs(1);
 
-const FINISH: u8 = 1;
-const FINISH_SEEN: u8 = 2;
-const CUT: u8 = 4;
+/// Beside the bits of `verdict`.
 const REFUSED: u8 = 8;

@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use route::Protocol;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional},
-    time::{Instant, sleep_until},
+    time::sleep,
 };
 
 use crate::{
@@ -26,6 +26,8 @@ use crate::{
     error::Reason,
     exchange::Exchange,
     hop::{self, Hop},
+    stalls,
+    sweep::SWEEP,
     upstream::{Lease, Reply},
     worker::Worker,
 };
@@ -174,7 +176,7 @@ pub(crate) fn open(worker: &Rc<Worker>, sides: Sides, mut exchange: Exchange) {
         } = sides;
         if let (Ok(client), Ok(backend)) = (client.await, backend.await) {
             exchange.conn().set_tunnel();
-            let moved = Rc::new(Cell::new(Instant::now()));
+            let moved = Rc::new(Cell::new(stalls::now()));
             let mut client = Watched {
                 stream: TokioIo::new(client),
                 moved: Rc::clone(&moved),
@@ -194,13 +196,13 @@ pub(crate) fn open(worker: &Rc<Worker>, sides: Sides, mut exchange: Exchange) {
     });
 }
 
-/// Ends when nothing has moved for `idle`.
-async fn silence(moved: &Cell<Instant>, idle: Duration) {
+/// Ends when nothing has moved for `idle`. What is noted may be as old as the last sweep.
+async fn silence(moved: &Cell<u64>, idle: Duration) {
     loop {
-        let end = moved.get() + idle;
-        sleep_until(end).await;
-        if moved.get() + idle <= Instant::now() {
-            return;
+        let silent = Duration::from_millis(stalls::tick().saturating_sub(moved.get()));
+        match (idle + SWEEP).checked_sub(silent) {
+            Some(left) if !left.is_zero() => sleep(left).await,
+            _ => return,
         }
     }
 }
@@ -208,7 +210,7 @@ async fn silence(moved: &Cell<Instant>, idle: Duration) {
 /// A stream that notes when bytes moved.
 struct Watched<S> {
     stream: S,
-    moved: Rc<Cell<Instant>>,
+    moved: Rc<Cell<u64>>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -219,7 +221,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
         if poll.is_ready() {
-            self.moved.set(Instant::now());
+            self.moved.set(stalls::now());
         }
         poll
     }

@@ -6,6 +6,11 @@ use super::Gateway;
 use crate::{Answer, Connection, get, until};
 
 impl Gateway {
+    /// How long ago its process was started.
+    pub fn since_start(&self) -> std::time::Duration {
+        self.process.since_start()
+    }
+
     /// Gets a path of the admin listener.
     pub async fn admin_get(&self, path: &str) -> Answer {
         Connection::open(self.admin)

@@ -31,6 +31,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 let count = this.passed.len().min(buf.remaining());
                 buf.put_slice(this.passed.get(..count).unwrap_or_default());
                 this.passed.advance(count);
+                if this.passed.is_empty() {
+                    this.forget_buffers();
+                }
                 return Poll::Ready(Ok(()));
             }
             match this.state {
@@ -171,6 +174,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.conn.is_parked() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
