@@ -47,18 +47,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                     )));
                 }
                 // The two common cases need no second buffer: a head that comes whole and alone, and
-                // a body of which more is left than the reader has room for.
+                // a body of known length.
                 State::Head if this.ended => return this.poll_end(cx),
                 State::Head if this.held.is_empty() => ready!(this.read_head(cx, buf))?,
-                State::Length { left, upgrade } if buf.remaining() as u64 <= left => {
-                    let before = buf.filled().len();
-                    ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-                    let left = left - (buf.filled().len() - before) as u64;
-                    this.state = if left == 0 {
-                        after_message(upgrade)
-                    } else {
-                        State::Length { left, upgrade }
-                    };
+                State::Length { left, upgrade } if this.held.is_empty() => {
+                    ready!(this.read_body(cx, buf, left, upgrade))?;
                     return Poll::Ready(Ok(()));
                 }
                 State::Head | State::Length { .. } | State::Chunked { .. } => {
@@ -107,6 +100,29 @@ impl<S: AsyncRead + Unpin> Guard<S> {
                 buf.set_filled(before);
             }
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads of a body, straight into the reader's buffer. What is behind it is taken back to `held`.
+    fn read_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        left: u64,
+        upgrade: bool,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let read = buf.filled().get(before..).unwrap_or_default();
+        self.ended |= read.is_empty();
+        let own = usize::try_from(left).map_or(read.len(), |left| left.min(read.len()));
+        self.held
+            .extend_from_slice(read.get(own..).unwrap_or_default());
+        buf.set_filled(before + own);
+        self.state = match left - own as u64 {
+            0 => after_message(upgrade),
+            left => State::Length { left, upgrade },
+        };
         Poll::Ready(Ok(()))
     }
 
