@@ -26,6 +26,14 @@ pub fn target() -> PathBuf {
     own.ancestors().nth(3).expect("a target folder").to_owned()
 }
 
+/// A program that `scripts/setup test` put beside the build: `helm`, `kubectl`.
+pub fn tool(name: &str) -> Command {
+    let program = target().join("tools").join(name);
+    let there = program.exists();
+    assert!(there, "no {}: run scripts/setup test", program.display());
+    Command::new(program)
+}
+
 /// Runs a command to its end, however long it takes: compilers do. Blocks its thread.
 pub fn run(command: &mut Command) -> Outcome {
     let output = command.stdin(Stdio::null()).output();
