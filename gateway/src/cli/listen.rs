@@ -1,14 +1,16 @@
 //! Where the gateway listens.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use clap::Args;
 
-use super::{ADMIN, Reader};
+use super::{ADMIN, Reader, value::any_address};
 
 /// Flags that name listeners.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Listeners (port 0: a free one, see the first log lines)")]
+#[command(
+    next_help_heading = "Listeners (:PORT is any address; port 0: a free one, see the first log lines)"
+)]
 pub(crate) struct ListenFlags {
     /// Where to serve HTTP [default: [::]:8080, or 0.0.0.0:8080 without IPv6]
     #[arg(long, value_name = "ADDR")]
@@ -73,13 +75,5 @@ impl ListenFlags {
             }
         }
         addresses
-    }
-}
-
-/// Any address of both families, or of IPv4 where the machine has no IPv6.
-fn any_address() -> std::net::IpAddr {
-    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)) {
-        Ok(_) => Ipv6Addr::UNSPECIFIED.into(),
-        Err(_) => Ipv4Addr::UNSPECIFIED.into(),
     }
 }

@@ -69,6 +69,7 @@ fn values_reach_the_settings() {
         "--manifests=a",
         "--manifests=b",
         "--http=127.0.0.1:0",
+        "--metrics=:9090",
         "--head-timeout=3s",
         "--request-timeout=1m",
         "--max-body=8Mi",
@@ -87,8 +88,11 @@ fn values_reach_the_settings() {
         redirect,
         access,
         idle,
+        metrics,
         ..
     } = arguments.unwrap();
+    let anywhere = metrics.expect("an address");
+    assert!(anywhere.ip().is_unspecified() && anywhere.port() == 9090);
     assert_eq!(manifests, [PathBuf::from("a"), PathBuf::from("b")]);
     assert_eq!(settings.http.to_string(), "127.0.0.1:0");
     assert_eq!(settings.timeouts.head.as_secs(), 3);

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     str::FromStr,
     time::Duration,
 };
@@ -137,16 +137,21 @@ impl Reader {
         T::default()
     }
 
-    /// An address to listen on, if one is given.
+    /// An address to listen on, if one is given; a port alone is on any address.
     pub(crate) fn optional_address(
         &mut self,
         flag: &str,
         text: Option<&str>,
     ) -> Option<SocketAddr> {
         let text = text?;
-        let address = text.parse().ok();
+        let anywhere = text.strip_prefix(':').and_then(|port| port.parse().ok());
+        let address = match anywhere {
+            Some(port) => Some(SocketAddr::new(any_address(), port)),
+            None => text.parse().ok(),
+        };
         if address.is_none() {
-            let hint = "write an IP address and a port, as in 127.0.0.1:8080 or [::]:8080";
+            let hint =
+                "write an IP address and a port, as in 127.0.0.1:8080, or :8080 for any address";
             self.mistake(flag, text, "is not an address to listen on", hint);
         }
         address
@@ -272,6 +277,14 @@ fn canonical(network: IpNet) -> IpNet {
             _ => network,
         },
         IpNet::V4(_) => network,
+    }
+}
+
+/// Any address of both families, or of IPv4 where the machine has no IPv6.
+pub(crate) fn any_address() -> IpAddr {
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)) {
+        Ok(_) => Ipv6Addr::UNSPECIFIED.into(),
+        Err(_) => Ipv4Addr::UNSPECIFIED.into(),
     }
 }
 
