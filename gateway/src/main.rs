@@ -8,6 +8,7 @@ mod cli;
 mod log;
 
 mod filters;
+mod low_ports;
 mod publish;
 mod run;
 mod shipped;

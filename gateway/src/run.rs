@@ -22,7 +22,7 @@ use crate::{
     access::{self, AccessWriter},
     admin::{self, Admin, Scope},
     cli::{Arguments, Redirect, RunFlags},
-    log,
+    log, low_ports,
     publish::Publisher,
     state::{Phase, State},
 };
@@ -80,11 +80,12 @@ impl Program {
         } = arguments;
         raise_open_files();
 
-        let listeners = bind_workers(&settings)?;
-        let admin = bind("--admin", admin)?;
-        let metrics = metrics
-            .map(|address| bind("--metrics", address))
-            .transpose()?;
+        let (listeners, admin, metrics) = low_ports::bind(|| {
+            let listeners = bind_workers(&settings)?;
+            let admin = bind("--admin", admin)?;
+            let metrics = metrics.map(|address| bind("--metrics", address));
+            anyhow::Ok((listeners, admin, metrics.transpose()?))
+        })?;
         tracing::info!(listener = "http", address = %listeners.http(), "listening");
         tracing::info!(listener = "https", address = %listeners.https(), "listening");
         tracing::info!(listener = "admin", address = %admin.1, "listening");
