@@ -12,6 +12,7 @@ mod backends;
 mod c;
 mod check;
 mod conformance;
+mod deploy;
 mod examples;
 mod explain;
 mod filters;
