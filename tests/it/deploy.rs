@@ -5,6 +5,7 @@ mod chart;
 mod examples;
 mod integrations;
 mod metrics;
+mod migrating;
 mod refused;
 mod roles;
 mod table;

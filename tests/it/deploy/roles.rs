@@ -116,9 +116,18 @@ fn shared_plugins_are_read_where_they_are() {
     let shared = "config.shared-plugin-namespaces={plugins,shop}";
     let confined = Rendered::with(&["watchNamespaces={shop}", shared]);
     let roles = granted(&confined);
-    let role = roles.iter().find(|(place, _)| place == "Role plugins").expect("a role");
+    let role = roles
+        .iter()
+        .find(|(place, _)| place == "Role plugins")
+        .expect("a role");
     assert_eq!(role.1, owned(&PLUGINS));
-    assert_eq!(roles.iter().filter(|(place, _)| place == "Role shop").count(), 1);
+    assert_eq!(
+        roles
+            .iter()
+            .filter(|(place, _)| place == "Role shop")
+            .count(),
+        1
+    );
 }
 
 #[test]
