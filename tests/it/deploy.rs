@@ -6,6 +6,7 @@ mod examples;
 mod integrations;
 mod metrics;
 mod migrating;
+mod notes;
 mod refused;
 mod roles;
 mod table;
