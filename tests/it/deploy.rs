@@ -3,6 +3,7 @@
 mod api;
 mod chart;
 mod examples;
+mod image;
 mod integrations;
 mod metrics;
 mod migrating;

@@ -14,7 +14,7 @@ fn rows(page: &str) -> Vec<(String, String)> {
         let (keys, what) = (cells.next().expect("keys"), cells.next().expect("what"));
         for key in keys.split('`').skip(1).step_by(2) {
             let known = STARS.iter().find(|(star, _)| *star == key);
-            let all = known.map_or(vec![key], |(_, all)| all.to_vec());
+            let all = known.map_or_else(|| vec![key], |(_, all)| all.to_vec());
             assert!(
                 all.iter().all(|key| !key.contains('*')),
                 "{key} stands for what?"

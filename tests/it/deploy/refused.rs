@@ -1,6 +1,11 @@
 //! Values that are wrong: refused before anything is installed, with what is wrong and where.
 
-use super::helm;
+use std::collections::BTreeSet;
+
+use harness::portcullis;
+use serde_json::Value;
+
+use super::{helm, read};
 
 #[test]
 fn wrong_values_are_refused_by_name() {
@@ -110,6 +115,52 @@ fn values_that_contradict_each_other_are_refused_with_a_remedy() {
     ] {
         refused(values, &[words]);
     }
+}
+
+/// What the program would refuse at its start, the schema refuses before.
+#[tokio::test]
+async fn nothing_is_refused_where_the_program_refuses_it() {
+    let schema: Value =
+        serde_json::from_str(&read("helm/portcullis/values.schema.json")).expect("JSON");
+    let config = schema["properties"]["config"]["properties"]
+        .as_object()
+        .expect("flags");
+    let numbers = config.iter().filter(|(_, value)| {
+        let kind = value["$ref"].as_str().unwrap_or_default();
+        ["flagTime", "flagSize", "positive"]
+            .iter()
+            .any(|of| kind.contains(of))
+    });
+    let names: Vec<&String> = numbers.map(|(name, _)| name).collect();
+    assert!(names.len() > 30, "{names:?}");
+
+    let values: Vec<String> = names
+        .iter()
+        .map(|name| format!("config.{name}=0"))
+        .collect();
+    let schema = helm(&values.iter().map(String::as_str).collect::<Vec<_>>()).stderr;
+    let flags = names.iter().map(|name| format!("--{name}=0"));
+    let flags: Vec<String> = ["run", "--manifests=here"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(flags)
+        .collect();
+    let program = portcullis(&flags.iter().map(String::as_str).collect::<Vec<_>>())
+        .await
+        .stderr;
+    let named = |text: &str, start: &str, end: &str| -> BTreeSet<String> {
+        let lines = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(start)?.split_once(end));
+        lines.map(|(name, _)| name.to_owned()).collect()
+    };
+    let refused = named(&schema, "- at '/config/", "'");
+    assert_eq!(refused, named(&program, "error: --", " "));
+    assert_eq!(
+        refused.len() + 2,
+        names.len(),
+        "max-body and request-timeout may be 0"
+    );
 }
 
 fn refused(values: &[&str], words: &[&str]) {
