@@ -77,7 +77,7 @@ async fn config_takes_every_flag_that_the_chart_does_not_set() {
 }
 
 /// Flags that values have other names for, or that make no sense in a pod.
-const SET_BY_CHART: [&str; 17] = [
+const SET_BY_CHART: [&str; 18] = [
     "admin",
     "controller",
     "default-tls-secret",
@@ -88,6 +88,7 @@ const SET_BY_CHART: [&str; 17] = [
     "https",
     "ingress-class",
     "kubeconfig",
+    "leader-lease",
     "manifests",
     "metrics",
     "plugin-cache",

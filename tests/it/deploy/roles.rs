@@ -57,10 +57,10 @@ const PLUGINS: [&str; 4] = [
     "get,list,watch portcullis.dev/plugins",
     "patch portcullis.dev/plugins/status",
     "get,list,watch /secrets,configmaps",
-    "create,patch events.k8s.io/events",
+    "get,create,patch events.k8s.io/events",
 ];
 const CLASSES: &str = "get,list,watch networking.k8s.io/ingressclasses";
-const LEASES: &str = "get,create,update,patch coordination.k8s.io/leases";
+const LEASES: &str = "get,create,update coordination.k8s.io/leases";
 const SERVICE: &str = "get,list,watch /services web-portcullis";
 
 fn owned(rules: &[&str]) -> Vec<String> {

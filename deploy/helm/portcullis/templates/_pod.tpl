@@ -38,15 +38,6 @@ spec:
       imagePullPolicy: {{ $v.image.pullPolicy }}
       args:
         {{- include "portcullis.arguments" . | trim | nindent 8 }}
-      env:
-        - name: POD_NAME
-          valueFrom:
-            fieldRef:
-              fieldPath: metadata.name
-        - name: POD_NAMESPACE
-          valueFrom:
-            fieldRef:
-              fieldPath: metadata.namespace
       ports:
         {{- range $name := list "http" "https" }}
         - name: {{ $name }}
