@@ -13,7 +13,7 @@ use k8s_openapi::{
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Rendered, VARIANTS, documents, variant};
 
@@ -104,6 +104,45 @@ fn every_object_says_what_it_belongs_to() {
             seen.push(id);
         }
     }
+}
+
+/// Names that YAML would take for numbers or truths, and numbers that helm would write with an exponent.
+#[test]
+fn text_stays_text_and_numbers_stay_whole() {
+    let values = json!({
+        "nameOverride": "123",
+        "fullnameOverride": "456",
+        "ingressClass": {"name": "1e3", "controller": "yes.example/1"},
+        "watchNamespaces": ["1", "true"],
+        "defaultTlsSecret": "2/3",
+        "serviceAccount": {"name": "7"},
+        "service": {"loadBalancerClass": "no"},
+        "priorityClassName": "on",
+        "topologySpread": [{"topologyKey": "off"}],
+        "pluginCache": {"sizeLimit": "1000"},
+        "runAsUser": 1_000_660_000_u64,
+        "replicas": 1_000_000,
+        "config": {"max-body": 10_000_000, "shared-plugin-namespaces": ["5"]},
+        "podLabels": {"a": "1"},
+        "metrics": {"serviceMonitor": {"enabled": true}, "dashboard": {"enabled": true}},
+    });
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("values.yaml");
+    std::fs::write(&file, values.to_string()).expect("a file");
+    let rendered = Rendered::with(&[&file.display().to_string()]);
+    for object in &rendered.0 {
+        compare("odd names", object);
+    }
+    assert_eq!(
+        rendered.pod()["securityContext"]["runAsUser"],
+        1_000_660_000
+    );
+    assert_eq!(rendered.flag("--max-body").as_deref(), Some("10000000"));
+    assert_eq!(
+        rendered.flag("--watch-namespace").as_deref(),
+        Some("1,true")
+    );
+    assert_eq!(rendered.only("IngressClass")["metadata"]["name"], "1e3");
 }
 
 #[test]

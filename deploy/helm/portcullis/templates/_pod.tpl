@@ -10,7 +10,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "portcullis.serviceAccount" . }}
+  serviceAccountName: {{ include "portcullis.serviceAccount" . | quote }}
   automountServiceAccountToken: true
   # Variables of a Service called portcullis-… would be taken for flags.
   enableServiceLinks: false
@@ -27,8 +27,8 @@ spec:
   securityContext:
     runAsNonRoot: true
     {{- if $v.runAsUser }}
-    runAsUser: {{ $v.runAsUser }}
-    runAsGroup: {{ $v.runAsUser }}
+    runAsUser: {{ int64 $v.runAsUser }}
+    runAsGroup: {{ int64 $v.runAsUser }}
     {{- end }}
     seccompProfile:
       type: RuntimeDefault
@@ -96,7 +96,7 @@ spec:
   volumes:
     - name: cache
       emptyDir:
-        sizeLimit: {{ $v.pluginCache.sizeLimit }}
+        sizeLimit: {{ $v.pluginCache.sizeLimit | quote }}
     {{- with $v.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -115,7 +115,7 @@ spec:
   {{- if and (eq $v.kind "Deployment") $v.topologySpread }}
   topologySpreadConstraints:
     {{- range $v.topologySpread }}
-    - topologyKey: {{ .topologyKey }}
+    - topologyKey: {{ .topologyKey | quote }}
       maxSkew: {{ .maxSkew | default 1 }}
       whenUnsatisfiable: {{ .whenUnsatisfiable | default "ScheduleAnyway" }}
       labelSelector:
@@ -125,6 +125,6 @@ spec:
     {{- end }}
   {{- end }}
   {{- with $v.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
 {{- end -}}

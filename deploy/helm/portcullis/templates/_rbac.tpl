@@ -45,9 +45,9 @@
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ $cluster | ternary "ClusterRole" "Role" }}
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   {{- with .namespace }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
     {{- include "portcullis.labels" .root | nindent 4 }}
@@ -57,18 +57,18 @@ rules:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ $cluster | ternary "ClusterRoleBinding" "RoleBinding" }}
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   {{- with .namespace }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
     {{- include "portcullis.labels" .root | nindent 4 }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: {{ $cluster | ternary "ClusterRole" "Role" }}
-  name: {{ .name }}
+  name: {{ .name | quote }}
 subjects:
   - kind: ServiceAccount
-    name: {{ include "portcullis.serviceAccount" .root }}
-    namespace: {{ .root.Release.Namespace }}
+    name: {{ include "portcullis.serviceAccount" .root | quote }}
+    namespace: {{ .root.Release.Namespace | quote }}
 {{- end -}}
