@@ -100,10 +100,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, address: Socket
         peer,
         sni,
     });
+    let plain = matches!(stream, Stream::Plain(_));
     match spoken {
         Spoken::Http1 => {
             conn.set_framed(Framed::Http1);
-            let guard = Guard::new(stream, conn, limits, read);
+            let mut guard = Guard::new(stream, conn, limits, read);
+            if plain {
+                guard.spare_shutdown();
+            }
             http1::serve(session, guard).await;
         }
         Spoken::Http2 => {

@@ -56,6 +56,8 @@ pub(crate) struct Guard<S> {
     ended: bool,
     /// The frames of HTTP/2, where that is spoken.
     frames: Option<Frames>,
+    /// Whether the stream's close says all that its shutdown would.
+    close_suffices: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +97,14 @@ impl<S> Guard<S> {
             passed,
             ended: false,
             frames: None,
+            close_suffices: false,
         }
+    }
+
+    /// Spares the stream's shutdown before its close, which costs a system call a connection: without
+    /// TLS the close says the same.
+    pub(crate) fn spare_shutdown(&mut self) {
+        self.close_suffices = true;
     }
 
     /// Follows HTTP/2, whose parser is strict by itself, and passes everything; `read` first.

@@ -7,7 +7,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use rustls::{
-    ServerConfig,
+    CipherSuite, ServerConfig, SupportedCipherSuite,
     crypto::CryptoProvider,
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
@@ -58,8 +58,11 @@ impl ResolvesServerCert for Resolver {
     }
 }
 
-/// The configuration of all handshakes: TLS 1.2 and 1.3 with rustls' choice of suites, HTTP/2 before
-/// HTTP/1.1, and resumption by tickets that no restart survives.
+/// The configuration of all handshakes: TLS 1.2 and 1.3 with rustls' suites, HTTP/2 before HTTP/1.1, and
+/// resumption by tickets that no restart survives.
+///
+/// Of the suites that a client offers those with AES-128 go first: with them a handshake hashes with
+/// SHA-256, for which processors have instructions, and costs a seventh less than with SHA-384.
 pub(crate) fn server_config(
     snapshot: &Arc<ArcSwap<Snapshot>>,
 ) -> Result<Arc<ServerConfig>, CertificateError> {
@@ -68,10 +71,22 @@ pub(crate) fn server_config(
         snapshot: Arc::clone(snapshot),
         fallback,
     };
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let mut suites = CryptoProvider::clone(&provider());
+    let aes_128 = |suite: &SupportedCipherSuite| {
+        matches!(
+            suite.suite(),
+            CipherSuite::TLS13_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+        )
+    };
+    // Stable: else rustls' order stays.
+    suites.cipher_suites.sort_by_key(|suite| !aes_128(suite));
+    let mut config = ServerConfig::builder_with_provider(Arc::new(suites))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(resolver));
+    config.ignore_client_order = true;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
     Ok(Arc::new(config))

@@ -75,7 +75,7 @@ impl Watch {
         Waker(self.sender.clone())
     }
 
-    /// Blocks until something changed, and then until nothing has for 20 ms, but at most 50 ms.
+    /// Blocks until something changed, and then until nothing has for 5 ms, but at most 50 ms.
     pub fn wait(&self) {
         let mut state = self.lock();
         let mut structure = loop {
@@ -246,7 +246,7 @@ impl Places {
     }
 }
 
-const QUIET: Duration = Duration::from_millis(20);
+const QUIET: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_millis(50);
 /// How often to look without being told of anything.
 const LOOK: Duration = Duration::from_secs(60);

@@ -190,7 +190,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.conn.is_parked() {
+        // In a tunnel one side may end before the other.
+        let tunnel = self.state == State::Open && self.frames.is_none();
+        if self.conn.is_parked() || (self.close_suffices && !tunnel) {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)
