@@ -196,8 +196,13 @@ impl<S> Guard<S> {
             Scan::Refused(refusal) => {
                 self.conn.head_done();
                 self.conn.refuse(refusal);
+                let stand_in = if is_head(&self.held) {
+                    STAND_IN_HEAD
+                } else {
+                    STAND_IN
+                };
                 self.held.clear();
-                self.passed.extend_from_slice(STAND_IN);
+                self.passed.extend_from_slice(stand_in);
                 self.state = State::Refused;
             }
         }
@@ -257,8 +262,14 @@ fn after_message(upgrade: bool) -> State {
 #[error("the request {}", match .0 { Refusal::Malformed(what) => what, Refusal::HeadTooLarge => "has too large a trailer section" })]
 pub(crate) struct BodyRefused(pub(crate) Refusal);
 
+/// Whether a refused head is that of a HEAD, whose answer has no body.
+fn is_head(head: &[u8]) -> bool {
+    head.trim_ascii_start().starts_with(b"HEAD ")
+}
+
 /// What stands in for a refused head.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+const STAND_IN_HEAD: &[u8] = b"HEAD / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 
 #[cfg(test)]
 mod tests;

@@ -156,6 +156,21 @@ fn a_head_that_could_mean_two_things_is_replaced() {
 }
 
 #[test]
+fn what_stands_in_for_a_head_is_answered_as_one() {
+    for (bad, stand_in) in [
+        ("HEAD / HTTP/1.1\r\n\r\n", STAND_IN_HEAD),
+        ("\r\nHEAD / HTTP/1.1\r\nHost: ;\r\n\r\n", STAND_IN_HEAD),
+        ("HEADS / HTTP/1.1\r\n\r\n", STAND_IN),
+    ] {
+        for step in [1, 1000] {
+            let (seen, refused, _) = pass(bad.as_bytes(), step);
+            assert_eq!(seen, stand_in, "{bad:?} {step}");
+            assert!(matches!(refused, Some(Refusal::Malformed(_))));
+        }
+    }
+}
+
+#[test]
 fn a_head_beyond_the_limits_is_too_large() {
     let long = [
         b"GET / HTTP/1.1\r\nHost: a\r\nx: ".to_vec(),
