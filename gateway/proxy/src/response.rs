@@ -1,7 +1,6 @@
 //! A backend's response on its way to the client, and what every answer carries.
 
 use http::{HeaderValue, Response, Version, header};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::{
@@ -15,7 +14,7 @@ use crate::{
 };
 
 /// What of a response's framing the parser lets pass but a client would read in its own way.
-pub(crate) fn check(response: &mut Response<Incoming>) -> Result<(), Reason> {
+pub(crate) fn check<B>(response: &mut Response<B>) -> Result<(), Reason> {
     // Of what is no token the parser of HTTP/2 lets a quote pass in names.
     let http2 = response.version() == Version::HTTP_2;
     let headers = response.headers_mut();
@@ -37,10 +36,21 @@ pub(crate) fn check(response: &mut Response<Incoming>) -> Result<(), Reason> {
             return Err(Reason::BadResponse);
         }
     }
-    if sized && headers.len() != headers.keys_len() {
+    if sized {
         let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-        if let (Some(length), Some(_)) = (lengths.next().cloned(), lengths.next()) {
-            // The parser has seen that they are equal.
+        let length = lengths.next().map_or(&b""[..], HeaderValue::as_bytes);
+        // Where there is no body, to a HEAD above all, the parser reads none of them.
+        let digits = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
+        let mut several = false;
+        let mut differs = false;
+        for other in lengths {
+            several = true;
+            differs |= other.as_bytes() != length;
+        }
+        if !digits || differs {
+            return Err(Reason::BadResponse);
+        }
+        if several && let Some(length) = headers.get(header::CONTENT_LENGTH).cloned() {
             headers.insert(header::CONTENT_LENGTH, length);
         }
     }
@@ -136,4 +146,32 @@ pub(crate) fn touches_bodies(response: &Response<Answer>) -> bool {
         Answer::Tunnel => None,
     };
     route.is_some_and(|route| route.chain.touches_response_bodies())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(lengths: &[&'static str]) -> Result<Vec<HeaderValue>, Reason> {
+        let mut response = Response::new(());
+        for length in lengths {
+            let length = HeaderValue::from_static(length);
+            response
+                .headers_mut()
+                .append(header::CONTENT_LENGTH, length);
+        }
+        check(&mut response)?;
+        let kept = response.headers().get_all(header::CONTENT_LENGTH);
+        Ok(kept.iter().cloned().collect())
+    }
+
+    #[test]
+    fn a_length_is_digits_also_where_no_body_is_read() {
+        assert_eq!(checked(&["5"]).unwrap(), ["5"]);
+        assert_eq!(checked(&["5", "5"]).unwrap(), ["5"]);
+        for bad in ["", "+5", "5, 5", "0x5", "5nt-Length: 5", "5 5"] {
+            assert_eq!(checked(&[bad]), Err(Reason::BadResponse), "{bad:?}");
+        }
+        assert_eq!(checked(&["5", "6"]), Err(Reason::BadResponse));
+    }
 }
