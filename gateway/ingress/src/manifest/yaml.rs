@@ -24,6 +24,7 @@ pub(crate) struct Parsed<'a> {
 /// Parses one document that starts at line `first` of its file.
 pub(crate) fn parse(text: &str, first: u32) -> Result<Parsed<'_>, Failure> {
     let mut builder = Builder {
+        text,
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         copied: 0,
@@ -55,6 +56,7 @@ pub(crate) fn parse(text: &str, first: u32) -> Result<Parsed<'_>, Failure> {
 }
 
 struct Builder<'a> {
+    text: &'a str,
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Node<'a>>,
     copied: usize,
@@ -69,8 +71,10 @@ impl<'a> Builder<'a> {
             Some(Ok(pair)) => Ok(Some(pair)),
             Some(Err(error)) => {
                 let message = format!("the document is not YAML: {}", error.info());
+                // What is missing at the end is missed behind the last line, where nobody can look.
+                let last = self.text.lines().count().max(1);
                 Err(Failure {
-                    line: self.line(error.marker().line()),
+                    line: self.line(error.marker().line().min(last)),
                     message,
                 })
             }
