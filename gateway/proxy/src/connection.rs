@@ -16,7 +16,6 @@ use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
 use tokio::{
     io::AsyncReadExt,
-    net::TcpStream,
     time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -30,7 +29,7 @@ use crate::{
     proxy_protocol::{HeaderError, Prefixed},
     request,
     stalls::{Conn, Framed, Verdict},
-    stream::Stream,
+    stream::{Stream, Wire},
     worker::Worker,
 };
 
@@ -70,7 +69,7 @@ enum Spoken {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, address: SocketAddr, kind: Kind) {
+pub(crate) async fn serve<W: Wire>(worker: Rc<Worker>, socket: W, address: SocketAddr, kind: Kind) {
     let conn = Conn::new();
     worker.connections.add(&conn);
     let setup = tokio::select! {
@@ -124,17 +123,17 @@ pub(crate) async fn serve(worker: Rc<Worker>, socket: TcpStream, address: Socket
 }
 
 /// A client's socket.
-type Socket = Stream<Prefixed<TcpStream>, TlsStream<Prefixed<TcpStream>>>;
+type Socket<W> = Stream<Prefixed<W>, TlsStream<Prefixed<W>>>;
 
-type Ready = (Socket, Peer, Spoken, BytesMut);
+type Ready<W> = (Socket<W>, Peer, Spoken, BytesMut);
 
 /// From the accepted socket to the first bytes of HTTP.
-async fn set_up(
+async fn set_up<W: Wire>(
     worker: &Worker,
-    socket: TcpStream,
+    socket: W,
     address: SocketAddr,
     kind: Kind,
-) -> Result<Ready, SetupError> {
+) -> Result<Ready<W>, SetupError> {
     let settings = &worker.gateway.settings;
     let timeouts = &settings.timeouts;
     let mut socket = Prefixed::new(socket);
@@ -181,8 +180,8 @@ async fn set_up(
 }
 
 /// Tells HTTP/2 from HTTP/1 by its preface (RFC 9113 section 3.4).
-async fn sniff(
-    stream: &mut Socket,
+async fn sniff<W: Wire>(
+    stream: &mut Socket<W>,
     agreed: bool,
     idle: Duration,
     preface: Duration,

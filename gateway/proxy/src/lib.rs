@@ -47,6 +47,9 @@ mod access;
 mod error;
 mod metrics;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use access::AccessLog;
 pub use explain::{Ask, Explanation, RouteView};
 pub use gateway::{Gateway, StartError, Workers};

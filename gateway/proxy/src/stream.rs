@@ -6,7 +6,22 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// What carries bytes both ways below TLS: a socket, in tests a pipe in memory.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// Ready when there is something to read, be it the end.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+impl Wire for TcpStream {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_read_ready(cx)
+    }
+}
 
 /// A stream of type `P`, or one of type `T` that encrypts.
 pub(crate) enum Stream<P, T> {

@@ -53,7 +53,7 @@ pub(crate) struct Start {
 }
 
 impl Worker {
-    fn new(gateway: Arc<Gateway>, index: usize, stats: Arc<WorkerStats>) -> Rc<Self> {
+    pub(crate) fn new(gateway: Arc<Gateway>, index: usize, stats: Arc<WorkerStats>) -> Rc<Self> {
         let pools = Pools::new(&gateway.settings.upstream);
         Rc::new(Self {
             gateway,
@@ -212,7 +212,7 @@ impl Worker {
     }
 
     /// Looks after stalled connections and idle upstream sockets.
-    async fn sweep(self: Rc<Self>) {
+    pub(crate) async fn sweep(self: Rc<Self>) {
         let mut ticks = interval(SWEEP);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut pools = Instant::now();

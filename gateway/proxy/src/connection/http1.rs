@@ -15,10 +15,15 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::{Session, Socket, service};
-use crate::{guard::Guard, linger::linger, stalls::Verdict, stream::Stream};
+use crate::{
+    guard::Guard,
+    linger::linger,
+    stalls::Verdict,
+    stream::{Stream, Wire},
+};
 
 /// Serves it to its end.
-pub(super) async fn serve(session: Rc<Session>, mut guard: Guard<Socket>) {
+pub(super) async fn serve<W: Wire>(session: Rc<Session>, mut guard: Guard<Socket<W>>) {
     // Boxed, so that a parked connection does not hold the room for it.
     while let Some(parked) = Box::pin(awake(&session, guard)).await {
         guard = parked;
@@ -30,7 +35,10 @@ pub(super) async fn serve(session: Rc<Session>, mut guard: Guard<Socket>) {
 }
 
 /// Serves requests until the connection ends, or is parked: then it comes back.
-async fn awake(session: &Rc<Session>, guard: Guard<Socket>) -> Option<Guard<Socket>> {
+async fn awake<W: Wire>(
+    session: &Rc<Session>,
+    guard: Guard<Socket<W>>,
+) -> Option<Guard<Socket<W>>> {
     let conn = Arc::clone(&session.conn);
     let limits = &session.worker.gateway.settings.limits;
     let buffer = limits.write_buffer.max(limits.head_size + 8 * 1024);
@@ -75,7 +83,7 @@ async fn awake(session: &Rc<Session>, guard: Guard<Socket>) -> Option<Guard<Sock
 }
 
 /// Waits until there is something to read, or the end: whether it goes on.
-async fn wait(session: &Session, guard: &Guard<Socket>) -> bool {
+async fn wait<W: Wire>(session: &Session, guard: &Guard<Socket<W>>) -> bool {
     loop {
         tokio::select! {
             biased;
@@ -94,10 +102,10 @@ async fn wait(session: &Session, guard: &Guard<Socket>) -> bool {
 }
 
 /// Ready when the socket below has something to read, be it its end.
-fn poll_readable(socket: &Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+fn poll_readable<W: Wire>(socket: &Socket<W>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     let below = match socket {
         Stream::Plain(socket) => socket,
         Stream::Tls(stream) => stream.get_ref().0,
     };
-    below.get_ref().poll_read_ready(cx)
+    below.get_ref().poll_readable(cx)
 }

@@ -12,10 +12,10 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::{Session, Socket, service};
-use crate::{gather::Gather, guard::Guard, stalls::Verdict, upstream::Local};
+use crate::{gather::Gather, guard::Guard, stalls::Verdict, stream::Wire, upstream::Local};
 
 /// Serves it to its end.
-pub(super) async fn serve(session: Rc<Session>, guard: Guard<Socket>) {
+pub(super) async fn serve<W: Wire>(session: Rc<Session>, guard: Guard<Socket<W>>) {
     let conn = Arc::clone(&session.conn);
     let limits = &session.worker.gateway.settings.limits;
     let list = u32::try_from(limits.head_size * 2).unwrap_or(u32::MAX);
@@ -54,12 +54,13 @@ pub(super) async fn serve(session: Rc<Session>, guard: Guard<Socket>) {
 }
 
 /// One turn of an HTTP/2 connection, and then what it has to say.
-fn turn<C, E>(
+fn turn<W, C, E>(
     connection: Pin<&mut C>,
-    gather: &Gather<Guard<Socket>>,
+    gather: &Gather<Guard<Socket<W>>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), E>>
 where
+    W: Wire,
     C: Future<Output = Result<(), E>>,
 {
     if let Poll::Ready(ended) = connection.poll(cx) {

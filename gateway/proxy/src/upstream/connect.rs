@@ -14,10 +14,12 @@ use rustls::{
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::pool::{Key, Sender};
+#[cfg(feature = "testing")]
+use crate::testing::{Wire, dial};
 use crate::{stream::Stream, tls::provider, worker::Worker};
 
 /// Why an endpoint could not be connected to.
@@ -40,8 +42,7 @@ pub(super) async fn connect(
     patience: Duration,
 ) -> Result<Sender, ConnectError> {
     timeout(patience, async {
-        let socket = TcpStream::connect(key.address).await?;
-        socket.set_nodelay(true)?;
+        let socket = dial(key.address).await?;
         let stream = match key.protocol {
             Protocol::Http | Protocol::Grpc | Protocol::H2c => Stream::Plain(socket),
             Protocol::Https | Protocol::Grpcs => {
@@ -175,7 +176,17 @@ impl ServerCertVerifier for Unverified {
 }
 
 /// A socket to a backend.
-type Socket = Stream<TcpStream, TlsStream<TcpStream>>;
+type Socket = Stream<Wire, TlsStream<Wire>>;
+
+#[cfg(not(feature = "testing"))]
+type Wire = tokio::net::TcpStream;
+
+#[cfg(not(feature = "testing"))]
+async fn dial(address: std::net::SocketAddr) -> io::Result<Wire> {
+    let socket = Wire::connect(address).await?;
+    socket.set_nodelay(true)?;
+    Ok(socket)
+}
 
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
