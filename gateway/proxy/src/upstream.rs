@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use self::{
     connect::ConnectError,
     pool::{Key, Sender},
+    retry::Retry,
 };
 pub(crate) use self::{
     connect::Local,
@@ -33,6 +34,7 @@ use crate::{
 
 mod connect;
 mod pool;
+mod retry;
 
 /// A backend's response, with the connection it comes on.
 pub(crate) struct Reply {
@@ -99,8 +101,7 @@ async fn attempt(
     key: &Key,
     request: &mut Outgoing<'_>,
 ) -> Attempt {
-    let replayable =
-        matches!(request.body, RequestBody::Empty) && request.head.method.is_idempotent();
+    let replayable = retry::is_replayable(request);
     loop {
         let Ok((mut sender, pooled)) = obtain(worker, route, endpoint, key).await else {
             return Attempt::Failed(Reason::Connect);
@@ -124,18 +125,21 @@ async fn attempt(
         if let Some(fault) = request.state.fault.get() {
             return Attempt::Over(fault);
         }
-        let reason = match request.take_back(failure) {
+        let unsent = request.take_back(failure);
+        let reason = match unsent {
             Unsent::Whole => Reason::Connect,
-            Unsent::None { parse: false } if replayable => Reason::BadResponse,
-            Unsent::None { .. } => return Attempt::Over(Reason::BadResponse),
+            Unsent::None { .. } => Reason::BadResponse,
         };
-        if !pooled {
-            return Attempt::Failed(reason);
+        match Retry::after(unsent, replayable, pooled) {
+            Retry::Never => return Attempt::Over(reason),
+            Retry::Elsewhere => return Attempt::Failed(reason),
+            Retry::Here => {}
         }
     }
 }
 
 /// What comes back of a request that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unsent {
     /// All: no byte of it was sent.
     Whole,
