@@ -272,3 +272,6 @@ const RETIRE_LOOKS: u32 = 50;
 const RETIRE_LOOK: Duration = Duration::from_millis(1);
 /// How long workers may take to notice that time is up.
 const OVER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -95,7 +95,38 @@ const LAST_PAUSE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whenever failures come: it is never open without five of them within ten seconds, never for less than a
+        /// second or more than a minute, and the next pause is at most twice the last one.
+        #[test]
+        fn a_pause_is_bounded_and_has_its_failures(gaps in proptest::collection::vec(0_u64..20_000, 1..80)) {
+            let (breaker, mut now) = (Breaker::default(), Instant::now());
+            let mut failures: Vec<Instant> = Vec::new();
+            let mut last = Duration::ZERO;
+            for gap in gaps {
+                now += Duration::from_millis(gap);
+                let admits = breaker.admits_at(now);
+                if let Some(pause) = breaker.failed_at(now) {
+                    failures.push(now);
+                    prop_assert!(admits);
+                    prop_assert!((FIRST_PAUSE..=LAST_PAUSE).contains(&pause));
+                    prop_assert!(pause == FIRST_PAUSE || pause <= last * 2);
+                    let recent = failures.iter().filter(|at| now - **at <= WINDOW);
+                    prop_assert!(recent.count() >= FAILURES);
+                    prop_assert!(!breaker.admits_at(now + pause - Duration::from_millis(1)));
+                    prop_assert!(breaker.admits_at(now + pause));
+                    now += pause;
+                    last = pause;
+                } else {
+                    failures.push(now);
+                }
+            }
+        }
+    }
 
     fn fail(breaker: &Breaker, times: usize, at: Instant) {
         for _ in 0..times {

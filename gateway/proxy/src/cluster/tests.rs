@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn endpoint(port: u16, state: EndpointState, uid: &str) -> route::Endpoint {
@@ -115,4 +117,60 @@ fn an_endpoint_keeps_its_counters_unless_another_object_has_its_address() {
     assert!(!Arc::ptr_eq(&before, &cluster.endpoints().usable[0]));
     cluster.update(&[]);
     assert!(cluster.choose(&[], 0).is_none());
+}
+
+proptest! {
+    /// An endpoint is passed over from its third failure in a row on, for as long as it is told and no longer, and a
+    /// success ends that at once.
+    #[test]
+    fn ejection_begins_with_the_third_failure_in_a_row_and_is_bounded(
+        outcomes in proptest::collection::vec(any::<bool>(), 0..30),
+    ) {
+        let limits = UpstreamLimits::default();
+        let longest = u64::try_from(limits.eject_for.as_millis()).unwrap();
+        let cluster = cluster(ready(1));
+        let endpoint = &cluster.endpoints().usable[0];
+        let mut in_a_row = 0;
+        for succeeds in outcomes {
+            if succeeds {
+                endpoint.succeeded();
+                in_a_row = 0;
+            } else {
+                in_a_row += 1;
+                prop_assert_eq!(endpoint.failed(&limits), in_a_row == limits.eject_after);
+            }
+            let now = stalls::now();
+            prop_assert_eq!(endpoint.ejected(now), in_a_row >= limits.eject_after);
+            prop_assert!(!endpoint.ejected(now + longest + 1));
+        }
+    }
+
+    /// Whoever is ejected and whoever was tried: someone untried is chosen while there is anyone, and one that is
+    /// ejected only where more than half are, or where no other is left.
+    #[test]
+    fn the_choice_falls_on_someone_fit_while_there_is_anyone(
+        ejected in proptest::collection::vec(any::<bool>(), 2..8),
+        tried in proptest::collection::vec(1_u16..8, 0..6),
+        random in any::<usize>(),
+    ) {
+        let cluster = cluster(ready(u16::try_from(ejected.len()).unwrap()));
+        let limits = UpstreamLimits::default();
+        for (endpoint, _) in cluster.endpoints().usable.iter().zip(&ejected).filter(|(_, ejected)| **ejected) {
+            for _ in 0..limits.eject_after {
+                endpoint.failed(&limits);
+            }
+        }
+        let tried: Vec<SocketAddr> = tried.iter().map(|port| ([127, 0, 0, 1], *port).into()).collect();
+        let endpoints = cluster.endpoints();
+        let untried: Vec<_> = endpoints.usable.iter().filter(|e| !tried.contains(&e.address)).collect();
+        let chosen = cluster.choose(&tried, random);
+        prop_assert_eq!(chosen.is_some(), !untried.is_empty());
+        if let Some(chosen) = chosen {
+            prop_assert!(!tried.contains(&chosen.address));
+            let now = stalls::now();
+            let few = 2 * ejected.iter().filter(|ejected| **ejected).count() <= ejected.len();
+            let other = untried.iter().any(|e| !e.ejected(now));
+            prop_assert!(!(chosen.ejected(now) && few && other));
+        }
+    }
 }

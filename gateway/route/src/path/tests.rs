@@ -217,6 +217,17 @@ proptest! {
     }
 
     #[test]
+    fn what_is_matched_is_what_is_forwarded(path in tricky(), rule in tricky()) {
+        if let (Ok(sent), Ok(rule)) = (normalise(&path), normalise(&rule)) {
+            let seen_by_backend = normalise(&sent).expect("the normal form is a path");
+            for pattern in [PathPattern::Exact, PathPattern::Prefix] {
+                let pattern = pattern(collapse(&rule).into_owned());
+                prop_assert_eq!(pattern.matches(&collapse(&sent)), pattern.matches(&collapse(&seen_by_backend)));
+            }
+        }
+    }
+
+    #[test]
     fn a_path_is_refused_exactly_if_it_climbs_or_is_broken(path in tricky()) {
         let decoded = path.replace("%2e", ".").replace("%2E", ".").replace("%61", "a");
         let result = normalise(&path);
