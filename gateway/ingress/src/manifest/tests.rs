@@ -239,7 +239,12 @@ fn what_is_no_text_is_an_error() {
 
 #[test]
 fn what_is_missing_at_the_end_is_missed_on_the_last_line() {
-    for text in ["a: 1\nb: {", "a: 1\nb: {\n", "---\nx: 1\n---\na: 1\nb: ["] {
+    for text in [
+        "a: 1\nb: {",
+        "a: 1\nb: {\n",
+        "---\nx: 1\n---\na: 1\nb: [",
+        "---\n? ",
+    ] {
         let failures = contents(text).failures;
         let last = text.lines().count();
         assert_eq!(failures.last().and_then(|f| f.line), Some(last), "{text:?}");

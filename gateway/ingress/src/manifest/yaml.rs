@@ -24,10 +24,10 @@ pub(crate) struct Parsed<'a> {
 /// Parses one document that starts at line `first` of its file.
 pub(crate) fn parse(text: &str, first: u32) -> Result<Parsed<'_>, Failure> {
     let mut builder = Builder {
-        text,
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         copied: 0,
+        lines: text.lines().count().max(1),
         offset: first.saturating_sub(1),
         doubled: Vec::new(),
     };
@@ -56,10 +56,10 @@ pub(crate) fn parse(text: &str, first: u32) -> Result<Parsed<'_>, Failure> {
 }
 
 struct Builder<'a> {
-    text: &'a str,
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Node<'a>>,
     copied: usize,
+    lines: usize,
     offset: u32,
     doubled: Vec<(String, u32)>,
 }
@@ -71,18 +71,17 @@ impl<'a> Builder<'a> {
             Some(Ok(pair)) => Ok(Some(pair)),
             Some(Err(error)) => {
                 let message = format!("the document is not YAML: {}", error.info());
-                // What is missing at the end is missed behind the last line, where nobody can look.
-                let last = self.text.lines().count().max(1);
                 Err(Failure {
-                    line: self.line(error.marker().line().min(last)),
+                    line: self.line(error.marker().line()),
                     message,
                 })
             }
         }
     }
 
+    /// The line of the file. What is missing at the end is missed behind the last one, where nobody can look.
     fn line(&self, line: usize) -> u32 {
-        u32::try_from(line)
+        u32::try_from(line.min(self.lines))
             .unwrap_or(u32::MAX)
             .saturating_add(self.offset)
     }
