@@ -104,10 +104,12 @@ fn lints(manifest: &str) -> Vec<String> {
 }
 
 #[test]
-fn plugins_keep_the_same_lints() {
+fn all_workspaces_keep_the_same_lints() {
     let ours = lints("Cargo.toml");
     assert!(!ours.is_empty());
-    assert_eq!(lints("plugins/Cargo.toml"), ours);
+    for other in ["plugins/Cargo.toml", "tests/fuzz/Cargo.toml"] {
+        assert_eq!(lints(other), ours, "{other}");
+    }
 }
 
 #[test]

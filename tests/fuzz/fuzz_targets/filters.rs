@@ -1,0 +1,4 @@
+//! See `fuzz::filters`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::filters::run(data));

@@ -1,0 +1,4 @@
+//! See `fuzz::host`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::host::run(data));
