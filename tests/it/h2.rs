@@ -4,6 +4,7 @@
 mod bytes;
 mod downgrade;
 mod floods;
+mod forbidden;
 mod frames;
 mod mutations;
 mod requests;

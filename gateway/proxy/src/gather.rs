@@ -59,9 +59,18 @@ impl<S: AsyncWrite + Unpin> Gather<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Gather<S> {
-    /// Writes what it can of what is kept: the connection has ended.
-    pub(crate) fn last_out(&self, cx: &mut Context<'_>) {
-        drop(self.0.borrow_mut().write_out(cx));
+    /// Writes what it can of what is kept, and of the stream's own last word: the connection has ended.
+    pub(crate) fn last_out(&self, cx: &mut Context<'_>, word: impl FnOnce(&S) -> Option<[u8; 17]>) {
+        let mut inner = self.0.borrow_mut();
+        if let Some(word) = word(&inner.stream) {
+            inner.kept.extend_from_slice(&word);
+        }
+        drop(inner.write_out(cx));
+    }
+
+    /// The stream below, if this is the only clone.
+    pub(crate) fn into_inner(self) -> Option<S> {
+        Rc::into_inner(self.0).map(|inner| inner.into_inner().stream)
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::BytesMut;
 
 use self::{
     chunks::Chunks,
-    frames::Frames,
+    frames::{ENHANCE_YOUR_CALM, Frames},
     head::{Bounds, Head, HeadScanner, Scan},
 };
 use crate::{settings::Limits, stalls::Conn};
@@ -22,6 +22,7 @@ mod chunks;
 mod frames;
 mod head;
 mod stream;
+mod trailer_block;
 
 /// Why a request is refused before it is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,8 @@ enum State {
     Refused,
     /// After a body that was refused: the reader sees an error.
     Broken(Refusal),
+    /// After a frame of HTTP/2 that ends the connection, with this code.
+    Faulty(u32),
 }
 
 impl<S> Guard<S> {
@@ -107,18 +110,49 @@ impl<S> Guard<S> {
         self.close_suffices = true;
     }
 
-    /// Follows HTTP/2, whose parser is strict by itself, and passes everything; `read` first.
+    /// Follows HTTP/2, whose parser is strict by itself, and passes what it sees no fault in; `read`
+    /// first.
     pub(crate) fn http2(stream: S, conn: Arc<Conn>, limits: &Limits, read: BytesMut) -> Self {
         let mut guard = Self::new(stream, conn, limits, BytesMut::new());
         guard.state = State::Open;
+        guard.frames = Some(Frames::new());
+        let good = guard.follow(&read);
         guard.passed = read;
-        let mut frames = Frames::new();
-        frames.pass(&guard.passed);
-        if frames.in_head() {
-            guard.conn.head_begun();
-        }
-        guard.frames = Some(frames);
+        guard.passed.truncate(good);
         guard
+    }
+
+    /// The frame that says why a connection of HTTP/2 ends, where the guard ends it.
+    pub(crate) fn goaway(&self) -> Option<[u8; 17]> {
+        match (self.state, &self.frames) {
+            (State::Faulty(code), Some(frames)) => Some(frames.goaway(code)),
+            _ => None,
+        }
+    }
+
+    /// Looks at the frames of HTTP/2 among `bytes`; how many of these may pass.
+    fn follow(&mut self, bytes: &[u8]) -> usize {
+        let Some(frames) = &mut self.frames else {
+            return bytes.len();
+        };
+        let outcome = frames.pass(bytes);
+        if frames.in_head() {
+            self.conn.head_begun();
+        } else {
+            self.conn.head_done();
+        }
+        let flood = self.conn.idle_frames(frames.take_idle_frames());
+        match outcome {
+            Err(fault) => {
+                self.state = State::Faulty(fault.code);
+                fault.good
+            }
+            Ok(()) if flood => {
+                self.state = State::Faulty(ENHANCE_YOUR_CALM);
+                bytes.len()
+            }
+            Ok(()) => bytes.len(),
+        }
     }
 
     /// The stream below.
@@ -176,7 +210,7 @@ impl<S> Guard<S> {
                 },
                 State::Open => self.pass(self.held.len()),
                 State::Waiting => return,
-                State::Refused | State::Broken(_) => self.held.clear(),
+                State::Refused | State::Broken(_) | State::Faulty(_) => self.held.clear(),
             }
             if before == (self.state, self.held.len()) {
                 return;
@@ -256,6 +290,11 @@ impl<S> Guard<S> {
 fn after_message(upgrade: bool) -> State {
     if upgrade { State::Waiting } else { State::Head }
 }
+
+/// The error that a reader sees where a frame ends the connection.
+#[derive(Debug, thiserror::Error)]
+#[error("a frame broke the protocol: error {0}")]
+pub(crate) struct FrameRefused(u32);
 
 /// The error that a reader sees where a body is refused.
 #[derive(Debug, thiserror::Error)]

@@ -90,11 +90,9 @@ impl Conn {
         }
     }
 
-    /// HTTP/2 frames came that ask for nothing: PING, SETTINGS, PRIORITY.
-    pub(crate) fn idle_frames(&self, count: u32) {
-        if count > 0 && self.idle_frames.fetch_add(count, Relaxed) + count > MAX_IDLE_FRAMES {
-            self.decide(Verdict::Cut);
-        }
+    /// HTTP/2 frames came that ask for nothing: PING, SETTINGS, PRIORITY. Whether these are too many.
+    pub(crate) fn idle_frames(&self, count: u32) -> bool {
+        count > 0 && self.idle_frames.fetch_add(count, Relaxed) + count > MAX_IDLE_FRAMES
     }
 
     /// A write or flush was taken, or must wait.

@@ -4,7 +4,7 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     rc::Rc,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::atomic::Ordering::Relaxed,
     task::{Context, Poll},
 };
 
@@ -12,14 +12,26 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::{Session, Socket, service};
-use crate::{gather::Gather, guard::Guard, stalls::Verdict, stream::Wire, upstream::Local};
+use crate::{
+    gather::Gather, guard::Guard, linger::linger, stalls::Verdict, stream::Wire,
+    upstream::Local,
+};
 
 /// Serves it to its end.
 pub(super) async fn serve<W: Wire>(session: Rc<Session>, guard: Guard<Socket<W>>) {
-    let conn = Arc::clone(&session.conn);
+    let gather = Gather::new(guard);
+    if let Err(error) = requests(&session, gather.clone()).await {
+        tracing::debug!(client = %session.peer.address, %error, "connection ended");
+        // A reset would take back the frame that says why.
+        if let Some(guard) = gather.into_inner() {
+            linger(guard.into_inner()).await;
+        }
+    }
+}
+
+async fn requests<W: Wire>(session: &Rc<Session>, gather: Gather<Guard<Socket<W>>>) -> hyper::Result<()> {
     let limits = &session.worker.gateway.settings.limits;
     let list = u32::try_from(limits.head_size * 2).unwrap_or(u32::MAX);
-    let gather = Gather::new(guard);
     let connection = http2::Builder::new(Local)
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.h2_streams)
@@ -30,22 +42,17 @@ pub(super) async fn serve<W: Wire>(session: Rc<Session>, guard: Guard<Socket<W>>
         .max_header_list_size(list)
         .max_send_buf_size(limits.write_buffer)
         .enable_connect_protocol()
-        .serve_connection(TokioIo::new(gather.clone()), service(Rc::clone(&session)));
+        .serve_connection(TokioIo::new(gather.clone()), service(Rc::clone(session)));
     let mut connection = pin!(connection);
     loop {
         tokio::select! {
             biased;
-            ended = poll_fn(|cx| turn(connection.as_mut(), &gather, cx)) => {
-                if let Err(error) = ended {
-                    tracing::debug!(client = %session.peer.address, %error, "connection ended");
-                }
-                return;
-            }
-            verdict = conn.verdict() => match verdict {
+            ended = poll_fn(|cx| turn(connection.as_mut(), &gather, cx)) => return ended,
+            verdict = session.conn.verdict() => match verdict {
                 Verdict::Finish => connection.as_mut().graceful_shutdown(),
                 Verdict::Cut => {
                     session.worker.stats.cut.fetch_add(1, Relaxed);
-                    return;
+                    return Ok(());
                 }
                 Verdict::Park => {}
             },
@@ -64,7 +71,7 @@ where
     C: Future<Output = Result<(), E>>,
 {
     if let Poll::Ready(ended) = connection.poll(cx) {
-        gather.last_out(cx);
+        gather.last_out(cx, Guard::goaway);
         return Poll::Ready(ended);
     }
     match gather.poll_out(cx) {

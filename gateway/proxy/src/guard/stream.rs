@@ -10,7 +10,7 @@ use bytes::Buf;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    BodyRefused, Guard, State, after_message,
+    BodyRefused, FrameRefused, Guard, State, after_message,
     head::{HeadScanner, Scan},
 };
 
@@ -45,6 +45,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                         io::ErrorKind::InvalidData,
                         BodyRefused(refusal),
                     )));
+                }
+                State::Faulty(code) => {
+                    return Poll::Ready(Err(frame_refused(code)));
                 }
                 // The two common cases need no second buffer: a head that comes whole and alone, and
                 // a body of known length.
@@ -130,16 +133,13 @@ impl<S: AsyncRead + Unpin> Guard<S> {
     fn read_open(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if let Some(frames) = &mut self.frames {
-            frames.pass(buf.filled().get(before..).unwrap_or_default());
-            if frames.in_head() {
-                self.conn.head_begun();
-            } else {
-                self.conn.head_done();
-            }
-            self.conn.idle_frames(frames.take_idle_frames());
+        let read = buf.filled().get(before..).unwrap_or_default();
+        let good = self.follow(read);
+        buf.set_filled(before + good);
+        match self.state {
+            State::Faulty(code) if good == 0 => Poll::Ready(Err(frame_refused(code))),
+            _ => Poll::Ready(Ok(())),
         }
-        Poll::Ready(Ok(()))
     }
 
     /// Reads into `held`.
@@ -197,6 +197,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
+}
+
+fn frame_refused(code: u32) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, FrameRefused(code))
 }
 
 /// How much is read at once into `held`.
