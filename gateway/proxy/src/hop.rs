@@ -1,5 +1,7 @@
 //! Fields that concern one connection only (RFC 9110 section 7.6.1), removed both ways.
 
+use std::convert::Infallible;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// What the fields of one hop asked for.
@@ -11,13 +13,24 @@ pub(crate) struct Hop {
     pub(crate) trailers: bool,
 }
 
-/// `Connection` names a field that is not the connection's to remove.
+/// `Connection` names a field that is not the connection's to remove, or what is no field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Nominated;
 
 /// Removes the fields of one hop. `Err` where `Connection` nominates a field that decides on the
 /// message itself: removing it, or not, would make two different messages of one.
 pub(crate) fn strip(headers: &mut HeaderMap) -> Result<Hop, Nominated> {
+    remove(headers, || Err(Nominated))
+}
+
+/// Removes the fields of one hop from a response, which cannot be refused for what its `Connection`
+/// names: what that may not name stays.
+pub(crate) fn strip_response(headers: &mut HeaderMap) {
+    let Ok(_) = remove(headers, || Ok::<(), Infallible>(()));
+}
+
+/// Removes the fields of one hop; `misused` says what a name means that is not the connection's.
+fn remove<E>(headers: &mut HeaderMap, misused: impl Fn() -> Result<(), E>) -> Result<Hop, E> {
     let mut hop = Hop::default();
     // One pass tells what there is to do: mostly nothing, or a `Connection` alone. A removal each
     // would hash seven names.
@@ -43,14 +56,13 @@ pub(crate) fn strip(headers: &mut HeaderMap) -> Result<Hop, Nominated> {
             } else if !option.is_empty()
                 && !option.eq_ignore_ascii_case(b"close")
                 && !option.eq_ignore_ascii_case(b"keep-alive")
-                && let Ok(name) = HeaderName::from_bytes(option)
             {
-                nominated.push(name);
+                match HeaderName::from_bytes(option) {
+                    Ok(name) if !is_end_to_end(&name) => nominated.push(name),
+                    Ok(_) | Err(_) => misused()?,
+                }
             }
         }
-    }
-    if nominated.iter().any(is_end_to_end) {
-        return Err(Nominated);
     }
     let [_, te, ..] = present;
     hop.trailers = te
@@ -92,6 +104,8 @@ fn is_end_to_end(name: &HeaderName) -> bool {
         header::CONTENT_TYPE,
         header::AUTHORIZATION,
         header::COOKIE,
+        // It is the connection's, but says where the message ends.
+        header::TRANSFER_ENCODING,
     ]
     .contains(name)
 }

@@ -68,10 +68,7 @@ pub(crate) fn from_backend(
         response, lease, ..
     } = reply;
     let (mut head, body) = response.into_parts();
-    // A response cannot be refused for what its Connection names; what it may not name stays.
-    if hop::strip(&mut head.headers).is_err() {
-        head.headers.remove(header::CONNECTION);
-    }
+    hop::strip_response(&mut head.headers);
     exchange.set_status(head.status);
     let own = exchange
         .route()
