@@ -16,7 +16,7 @@ use crate::{
     exchange::Exchange,
     filter::{self, Steering, body::Shown},
     forwarded::Origin,
-    hop, outgoing, redirect, response,
+    hop, method, outgoing, redirect, response,
     snapshot::{LiveRoute, Upstream},
     upgrade::{self, Sides, Wish},
     upstream::{self, Outgoing, Reply},
@@ -130,7 +130,7 @@ async fn forward(
     }
     check_size(session, head)?;
     let mut subject = Subject::read(head)?;
-    if subject.asterisk {
+    if subject.asterisk || method::stops_here(head, !rest.is_empty())? {
         return Ok(Outcome::Options);
     }
 

@@ -154,6 +154,64 @@ async fn fields_of_one_hop_stay_on_their_hop() {
     assert_eq!(answer.header("x-stays"), Some("1"));
 }
 
+/// A response is not refused for it, and nothing else stays for it.
+#[tokio::test]
+async fn a_response_whose_connection_names_needed_fields_keeps_these_only() {
+    let up = upstream()
+        .answer(|_| {
+            Reply::text("hello")
+                .header("Content-Type", "text/plain")
+                .header("Connection", "Content-Type, content-length, X-Hop, \"x\"")
+                .header("X-Hop", "1")
+                .header("Keep-Alive", "timeout=5")
+        })
+        .start()
+        .await;
+    let gw = crate::in_front_of(&up).start().await;
+    let answer = gw.get("a.test", "/").await;
+    assert_eq!(
+        (answer.text().as_str(), answer.header("content-type")),
+        ("hello", Some("text/plain"))
+    );
+    for name in ["connection", "x-hop", "keep-alive"] {
+        assert_eq!(answer.header(name), None, "{:?}", answer.fields);
+    }
+    let answer = gw.http2().await.get("a.test", "/").await;
+    assert_eq!(
+        (answer.header("content-type"), answer.header("x-hop")),
+        (Some("text/plain"), None)
+    );
+}
+
+/// RFC 9110 section 7.6.2.
+#[tokio::test]
+async fn options_and_trace_go_as_far_as_they_may() {
+    let up = upstream().start().await;
+    let gw = crate::in_front_of(&up).start().await;
+    let ask = |method: &str, left: &str| {
+        let asked = request(method, "/").host("a.test");
+        asked.header("Max-Forwards", left)
+    };
+    for (method, left, forwarded) in [
+        ("OPTIONS", "1", Some("0")),
+        ("TRACE", "10", Some("9")),
+        ("OPTIONS", "many", Some("many")),
+        ("GET", "0", Some("0")),
+    ] {
+        let saw = gw.send(&ask(method, left)).await.saw();
+        assert_eq!(saw.header("max-forwards"), forwarded, "{method} {left}");
+    }
+    up.forget();
+    assert_eq!(gw.send(&ask("OPTIONS", "0")).await.status, 200);
+    assert_eq!(gw.send(&ask("TRACE", "0")).await.status, 400);
+    let with_body = request("TRACE", "/")
+        .host("a.test")
+        .header("Content-Length", "3")
+        .body("abc");
+    assert_eq!(gw.send(&with_body).await.status, 400);
+    assert!(up.seen().is_empty(), "{:?}", up.seen());
+}
+
 #[tokio::test]
 async fn naming_needed_fields_in_connection_does_not_remove_them() {
     let up = upstream().start().await;
