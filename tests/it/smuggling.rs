@@ -7,6 +7,7 @@ mod framing;
 mod heads;
 mod hosts;
 mod mutations;
+mod variants;
 mod works;
 
 use std::sync::Arc;
@@ -18,16 +19,16 @@ use tokio::task::JoinSet;
 type Case = (&'static str, &'static [u8]);
 
 /// Sends each case on a connection of its own; what was not refused as it must be.
-async fn accepted(gw: Arc<Gateway>, cases: &'static [Case]) -> Vec<String> {
+async fn accepted(gw: Arc<Gateway>, cases: impl IntoIterator<Item = Owned>) -> Vec<String> {
     let mut tasks = JoinSet::new();
     let mut wrong = Vec::new();
-    for case in cases {
+    for (what, bytes) in cases {
         let gw = gw.clone();
         tasks.spawn(async move {
-            refused(&gw, case.1)
+            refused(&gw, &bytes)
                 .await
                 .err()
-                .map(|how| format!("{}: {how}", case.0))
+                .map(|how| format!("{what}: {how}"))
         });
         // A few at a time: each waits for its connection to close.
         if tasks.len() >= 16 {
@@ -36,6 +37,25 @@ async fn accepted(gw: Arc<Gateway>, cases: &'static [Case]) -> Vec<String> {
     }
     wrong.extend(tasks.join_all().await.into_iter().flatten());
     wrong
+}
+
+/// A case made of parts.
+type Owned = (String, Vec<u8>);
+
+fn owned(cases: &[Case]) -> Vec<Owned> {
+    let own = |(what, bytes): &Case| ((*what).to_owned(), bytes.to_vec());
+    cases.iter().map(own).collect()
+}
+
+fn varied(tables: &[variants::Table]) -> Vec<Owned> {
+    let mut cases = Vec::new();
+    for (what, before, forms, after) in tables {
+        for form in *forms {
+            let shown = String::from_utf8_lossy(form);
+            cases.push((format!("{what} {shown:?}"), [before, *form, after].concat()));
+        }
+    }
+    cases
 }
 
 async fn refused(gw: &Gateway, bytes: &[u8]) -> Result<(), String> {
@@ -71,44 +91,21 @@ async fn start() -> (Arc<Gateway>, Upstream) {
 }
 
 /// None of the cases reaches the backend, not even in part.
-async fn refuse_unseen(cases: &'static [Case]) {
+async fn refuse_unseen(cases: Vec<Owned>) {
     let (gw, up) = start().await;
+    let count = cases.len();
     let wrong = accepted(gw.clone(), cases).await;
-    assert!(
-        wrong.is_empty(),
-        "of {}:\n{}",
-        cases.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "of {count}:\n{}", wrong.join("\n"));
     assert!(up.seen().is_empty(), "{:?}", up.seen());
     assert_eq!(gw.send(&get("/").host("a.test")).await.status, 200);
 }
 
-#[tokio::test]
-async fn broken_heads_are_refused_and_reach_no_backend() {
-    refuse_unseen(heads::CASES).await;
-}
-
-#[tokio::test]
-async fn broken_hosts_are_refused_and_reach_no_backend() {
-    refuse_unseen(hosts::CASES).await;
-}
-
-#[tokio::test]
-async fn ambiguous_framing_is_refused_and_reaches_no_backend() {
-    refuse_unseen(framing::CASES).await;
-}
-
-#[tokio::test]
-async fn broken_bodies_are_refused_and_never_complete_at_a_backend() {
+/// The head of a case may reach the backend, but never a whole request.
+async fn refuse_incomplete(cases: Vec<Owned>) {
     let (gw, up) = start().await;
-    let wrong = accepted(gw.clone(), bodies::CASES).await;
-    assert!(
-        wrong.is_empty(),
-        "of {}:\n{}",
-        bodies::CASES.len(),
-        wrong.join("\n")
-    );
+    let count = cases.len();
+    let wrong = accepted(gw.clone(), cases).await;
+    assert!(wrong.is_empty(), "of {count}:\n{}", wrong.join("\n"));
     assert_eq!(up.complete(), 0, "{:?}", up.seen());
     let malformed: Vec<_> = up
         .violations()
@@ -122,6 +119,32 @@ async fn broken_bodies_are_refused_and_never_complete_at_a_backend() {
         up.seen()
     );
     assert_eq!(gw.send(&get("/").host("a.test")).await.status, 200);
+}
+
+#[tokio::test]
+async fn broken_heads_are_refused_and_reach_no_backend() {
+    refuse_unseen(owned(heads::CASES)).await;
+}
+
+#[tokio::test]
+async fn broken_hosts_are_refused_and_reach_no_backend() {
+    refuse_unseen(owned(hosts::CASES)).await;
+}
+
+#[tokio::test]
+async fn ambiguous_framing_is_refused_and_reaches_no_backend() {
+    refuse_unseen(owned(framing::CASES)).await;
+}
+
+#[tokio::test]
+async fn broken_bodies_are_refused_and_never_complete_at_a_backend() {
+    refuse_incomplete(owned(bodies::CASES)).await;
+}
+
+#[tokio::test]
+async fn no_form_of_an_element_passes_that_the_grammar_lacks() {
+    refuse_unseen(varied(variants::HEADS)).await;
+    refuse_incomplete(varied(variants::BODIES)).await;
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use http::{
 use hyper::ext::Protocol;
 use route::{Authority, normalise};
 
-use crate::error::Reason;
+use crate::{content_length, error::Reason};
 
 /// What a request is for.
 #[derive(Debug)]
@@ -165,13 +165,7 @@ fn declared(headers: &HeaderMap) -> Result<Option<u64>, Reason> {
     let Some(length) = lengths.next() else {
         return Ok(None);
     };
-    let length = length.as_bytes();
-    let digits = !length.is_empty() && length.len() <= 18 && length.iter().all(u8::is_ascii_digit);
-    let value = std::str::from_utf8(length)
-        .ok()
-        .filter(|_| digits)
-        .and_then(|text| text.parse().ok());
-    match (value, lengths.next()) {
+    match (content_length::parse(length.as_bytes()), lengths.next()) {
         (Some(value), None) => Ok(Some(value)),
         _ => Err(Reason::BadRequest("has a bad Content-Length")),
     }

@@ -1,38 +1,62 @@
-//! What a client's trailers may be.
+//! What trailers may be.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName};
 use http_body::Frame;
 
-/// RFC 9110 section 6.5.1: what frames, routes or authenticates is no trailer.
+/// RFC 9110 section 6.5.1: what frames, routes, authenticates or belongs to one connection is no
+/// trailer.
+pub(crate) const FORBIDDEN: [&str; 19] = [
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "max-forwards",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether a client must not send these.
 pub(crate) fn are_forbidden(trailers: &HeaderMap) -> bool {
-    const FORBIDDEN: [HeaderName; 8] = [
-        header::AUTHORIZATION,
-        header::CONNECTION,
-        header::CONTENT_LENGTH,
-        header::COOKIE,
-        header::HOST,
-        header::TE,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ];
     // A quote is the one character of no token that the parser of HTTP/2 lets pass.
     trailers
         .keys()
-        .any(|name| FORBIDDEN.contains(name) || name.as_str().contains('"'))
+        .any(|name| is_forbidden(name) || name.as_str().contains('"'))
+}
+
+fn is_forbidden(name: &HeaderName) -> bool {
+    FORBIDDEN.contains(&name.as_str())
+}
+
+/// The same part of a backend's body without trailers that are none: they would be broken HTTP/2.
+pub(crate) fn without_forbidden(frame: Frame<Bytes>) -> Frame<Bytes> {
+    without(frame, is_forbidden)
 }
 
 /// The same part of a body without trailers that say where the request comes from: a backend that
 /// merges them would believe the client.
 pub(crate) fn without_claims(frame: Frame<Bytes>) -> Frame<Bytes> {
+    without(frame, is_claim)
+}
+
+fn without(frame: Frame<Bytes>, goes: impl Fn(&HeaderName) -> bool) -> Frame<Bytes> {
     match frame.into_trailers() {
         Ok(mut trailers) => {
-            let claims: Vec<HeaderName> = trailers
-                .keys()
-                .filter(|name| is_claim(name))
-                .cloned()
-                .collect();
-            for name in claims {
+            let gone: Vec<HeaderName> =
+                trailers.keys().filter(|name| goes(name)).cloned().collect();
+            for name in gone {
                 trailers.remove(name);
             }
             Frame::trailers(trailers)

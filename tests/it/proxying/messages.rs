@@ -197,6 +197,39 @@ async fn trailers_that_were_not_announced_reach_the_client_too() {
 }
 
 #[tokio::test]
+async fn trailers_of_a_response_never_frame_or_route() {
+    let up = upstream()
+        .answer(|_| {
+            let names = [
+                "X-Sum",
+                "Connection",
+                "Content-Length",
+                "Transfer-Encoding",
+                "Set-Cookie",
+            ];
+            let trailers = names.map(|name| (name.to_owned(), "1".to_owned())).to_vec();
+            Reply::of(200, Payload::Chunked(vec![b"x".to_vec()], trailers))
+                .header("Trailer", &names.join(", "))
+        })
+        .start()
+        .await;
+    let gw = crate::in_front_of(&up).start().await;
+    let answer = gw
+        .http2()
+        .await
+        .ask(&[("te", "trailers")], "GET", "http://a.test/", None)
+        .await;
+    assert_eq!((answer.body.as_slice(), &answer.error), (&b"x"[..], &None));
+    assert_eq!(answer.trailers, [("x-sum".to_owned(), "1".to_owned())]);
+    let asked = get("/")
+        .host("a.test")
+        .header("TE", "trailers")
+        .header("Connection", "TE");
+    let answer = gw.send(&asked).await;
+    assert!(answer.trailers.len() < 2, "{:?}", answer.trailers);
+}
+
+#[tokio::test]
 async fn trailers_of_a_request_never_become_fields() {
     let up = upstream().start().await;
     let gw = crate::in_front_of(&up).start().await;

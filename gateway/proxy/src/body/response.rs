@@ -22,6 +22,7 @@ use crate::{
     filter::Streams,
     patience::{PROGRESS, Patience},
     snapshot::LiveRoute,
+    trailers,
     upstream::Lease,
 };
 
@@ -235,7 +236,7 @@ impl UpstreamBody {
                     self.exchange.sent(data.len());
                 }
                 self.after_part();
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(Some(Ok(trailers::without_forbidden(frame))))
             }
             Poll::Ready(None) => {
                 self.finish();

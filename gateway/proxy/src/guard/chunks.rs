@@ -1,8 +1,11 @@
 //! Follows a chunked body (RFC 9112 section 7.1), strictly, to find where it ends.
 
-use crate::guard::{
-    Refusal,
-    head::{is_field_byte, is_token},
+use crate::{
+    guard::{
+        Refusal,
+        head::{is_field_byte, is_token},
+    },
+    trailers,
 };
 
 /// Where in a chunked body the next byte belongs.
@@ -10,10 +13,12 @@ use crate::guard::{
 pub(super) enum Chunks {
     /// In a chunk's size: its value and number of digits so far.
     Size { value: u64, digits: u8 },
-    /// In the blanks that some put before an extension.
-    Blank { size: u64, passed: u16 },
-    /// In a chunk's extension, of which so many bytes passed.
-    Extension { size: u64, passed: u16 },
+    /// In a chunk's extensions, of which so many bytes passed.
+    Extension {
+        size: u64,
+        passed: u16,
+        at: Extension,
+    },
     /// Before the LF that ends a chunk's size line.
     SizeLf { size: u64 },
     /// In a chunk's data, of which so many bytes are left.
@@ -26,6 +31,25 @@ pub(super) enum Chunks {
     Trailer(Trailer),
     /// After the last byte of the body.
     End,
+}
+
+/// Where in a chunk's extensions the next byte belongs (RFC 9112 section 7.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extension {
+    /// In the blanks before a semicolon.
+    Blank,
+    /// Before a name.
+    BeforeName,
+    Name,
+    /// In the blanks after a name.
+    AfterName,
+    /// After the equals sign.
+    BeforeValue,
+    Value,
+    Quoted,
+    /// After a backslash.
+    Escaped,
+    AfterQuoted,
 }
 
 /// Where in the trailer section the next byte belongs, and how many bytes of it passed.
@@ -90,28 +114,17 @@ impl Chunks {
                 }
             }
             (Self::Size { value, digits: 1.. }, b'\r') => Self::SizeLf { size: value },
-            (Self::Size { value, digits: 1.. }, b';') => Self::Extension {
+            (Self::Size { value, digits: 1.. }, b) => Self::Extension {
                 size: value,
                 passed: 0,
+                at: Extension::Blank.step(b)?,
             },
-            // RFC 9112 section 7.1.1: to be parsed before an extension, and before nothing else.
-            (
-                Self::Size {
-                    value: size,
-                    digits: 1..,
-                },
-                b' ' | b'\t',
-            ) => Self::Blank { size, passed: 0 },
-            (Self::Blank { size, passed }, b' ' | b'\t') if passed < MAX_EXTENSION => Self::Blank {
-                size,
-                passed: passed + 1,
-            },
-            (Self::Blank { size, .. }, b';') => Self::Extension { size, passed: 0 },
-            (Self::Extension { size, .. }, b'\r') => Self::SizeLf { size },
-            (Self::Extension { size, passed }, b) if is_field_byte(b) && passed < MAX_EXTENSION => {
+            (Self::Extension { size, at, .. }, b'\r') if at.may_end() => Self::SizeLf { size },
+            (Self::Extension { size, passed, at }, b) if passed < MAX_EXTENSION => {
                 Self::Extension {
                     size,
                     passed: passed + 1,
+                    at: at.step(b)?,
                 }
             }
             (Self::SizeLf { size: 0 }, b'\n') => Self::Trailer(Trailer::START),
@@ -119,9 +132,40 @@ impl Chunks {
             (Self::DataCr, b'\r') => Self::DataLf,
             (Self::DataLf, b'\n') => Self::START,
             (Self::Trailer(trailer), b) => return trailer.step(b),
-            _ => return Err(Refusal::Malformed("has a broken chunk")),
+            _ => return Err(BROKEN),
         };
         Ok(next)
+    }
+}
+
+impl Extension {
+    fn step(self, byte: u8) -> Result<Self, Refusal> {
+        let next = match (self, byte) {
+            (
+                Self::Blank | Self::AfterName | Self::Name | Self::Value | Self::AfterQuoted,
+                b';',
+            ) => Self::BeforeName,
+            (
+                Self::Blank | Self::BeforeName | Self::AfterName | Self::BeforeValue,
+                b' ' | b'\t',
+            ) => self,
+            (Self::BeforeName | Self::Name, b) if is_token(b) => Self::Name,
+            (Self::Name, b' ' | b'\t') => Self::AfterName,
+            (Self::Name | Self::AfterName, b'=') => Self::BeforeValue,
+            (Self::BeforeValue, b'"') => Self::Quoted,
+            (Self::BeforeValue | Self::Value, b) if is_token(b) => Self::Value,
+            (Self::Value | Self::AfterQuoted, b' ' | b'\t') => Self::Blank,
+            (Self::Quoted, b'"') => Self::AfterQuoted,
+            (Self::Quoted, b'\\') => Self::Escaped,
+            (Self::Quoted | Self::Escaped, b) if is_field_byte(b) => Self::Quoted,
+            _ => return Err(BROKEN),
+        };
+        Ok(next)
+    }
+
+    /// Whether the line may end here.
+    fn may_end(self) -> bool {
+        matches!(self, Self::Name | Self::Value | Self::AfterQuoted)
     }
 }
 
@@ -134,7 +178,6 @@ impl Trailer {
     };
 
     fn step(mut self, byte: u8) -> Result<Chunks, Refusal> {
-        const BROKEN: Refusal = Refusal::Malformed("has a broken trailer");
         self.passed += 1;
         if self.passed > MAX_TRAILERS {
             return Err(Refusal::HeadTooLarge);
@@ -157,34 +200,20 @@ impl Trailer {
             (InTrailer::Value, b'\r') => InTrailer::Lf,
             (InTrailer::Value, b) if is_field_byte(b) => InTrailer::Value,
             (InTrailer::Lf, b'\n') => InTrailer::Start,
-            _ => return Err(BROKEN),
+            _ => return Err(Refusal::Malformed("has a broken trailer")),
         };
         Ok(Chunks::Trailer(self))
     }
 
-    /// RFC 9110 section 6.5.1: what frames, routes or authenticates is no trailer.
     fn allowed(&self) -> bool {
-        const FORBIDDEN: [&[u8]; 12] = [
-            b"authorization",
-            b"connection",
-            b"content-encoding",
-            b"content-length",
-            b"content-type",
-            b"cookie",
-            b"expect",
-            b"host",
-            b"te",
-            b"trailer",
-            b"transfer-encoding",
-            b"upgrade",
-        ];
         let name = self.name.get(..usize::from(self.len)).unwrap_or(&self.name);
-        !FORBIDDEN.contains(&name)
+        !trailers::FORBIDDEN.iter().any(|own| own.as_bytes() == name)
     }
 }
 
 /// As long as the longest forbidden name, and one more.
-const NAME: usize = 18;
+const NAME: usize = 20;
 /// More than any use of chunk extensions, less than it takes to stall anyone.
 const MAX_EXTENSION: u16 = 256;
 const MAX_TRAILERS: u16 = 16 * 1024;
+const BROKEN: Refusal = Refusal::Malformed("has a broken chunk");

@@ -1,7 +1,10 @@
 //! The strict reading of an HTTP/1 request head (RFC 9112), byte by byte, before any parser that
 //! repairs. It decides only whether the head means one thing to everyone; hyper then parses it.
 
-use crate::guard::{Framing, Refusal};
+use crate::{
+    content_length,
+    guard::{Framing, Refusal},
+};
 
 /// What a head says that matters before it is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +84,12 @@ impl HeadScanner {
         loop {
             let rest = bytes.get(self.searched..).unwrap_or_default();
             let Some(at) = memchr::memchr(b'\n', rest) else {
-                self.searched = bytes.len();
+                // A last CR may still get its LF; no other will ever end a line.
+                let undecided = rest.strip_suffix(b"\r").unwrap_or(rest);
+                if undecided.contains(&b'\r') {
+                    return Err(Refusal::Malformed("has a CR without LF"));
+                }
+                self.searched += undecided.len();
                 return Ok(None);
             };
             let end = self.searched + at;
@@ -192,8 +200,8 @@ impl HeadScanner {
                 }
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
-                let length =
-                    parse_length(text).ok_or(Refusal::Malformed("has a bad Content-Length"))?;
+                let length = content_length::parse(text)
+                    .ok_or(Refusal::Malformed("has a bad Content-Length"))?;
                 if self.content_length.replace(length).is_some() {
                     return Err(Refusal::Malformed("has more than one Content-Length"));
                 }
@@ -289,14 +297,6 @@ fn check_unusual(target: &[u8]) -> Result<(), Refusal> {
         return Err(UNENCODED);
     }
     Ok(())
-}
-
-/// RFC 9110 section 8.6: digits, and nothing else.
-fn parse_length(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 18 || !text.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// RFC 9110 section 5.6.2.
