@@ -52,6 +52,9 @@ pub(crate) fn without_claims(frame: Frame<Bytes>) -> Frame<Bytes> {
 }
 
 fn without(frame: Frame<Bytes>, goes: impl Fn(&HeaderName) -> bool) -> Frame<Bytes> {
+    if frame.is_data() {
+        return frame;
+    }
     match frame.into_trailers() {
         Ok(mut trailers) => {
             let gone: Vec<HeaderName> =

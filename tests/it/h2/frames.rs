@@ -1,6 +1,6 @@
 //! Frames that RFC 9113 sections 4 to 6 allow.
 
-use harness::{Frame, Frames, Gateway, Kind, Upstream, Verdict, block, flag, upstream};
+use harness::{Frame, Gateway, Kind, Upstream, Verdict, block, flag, upstream};
 
 pub(super) const OK: [(&str, &str); 4] = [
     (":method", "POST"),

@@ -78,13 +78,11 @@ impl Frames {
             if rest.is_empty() {
                 return Ok(());
             }
-            let Some(room) = self.header.get_mut(self.have..) else {
-                return Ok(());
-            };
-            let count = room.len().min(rest.len());
-            room.iter_mut()
-                .zip(rest)
-                .for_each(|(slot, byte)| *slot = *byte);
+            let count = rest.len().min(self.header.len() - self.have);
+            let room = self.header.get_mut(self.have..self.have + count);
+            if let (Some(room), Some(part)) = (room, rest.get(..count)) {
+                room.copy_from_slice(part);
+            }
             self.have += count;
             if self.have == self.header.len() {
                 self.have = 0;
