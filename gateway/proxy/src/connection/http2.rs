@@ -13,8 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::{Session, Socket, service};
 use crate::{
-    gather::Gather, guard::Guard, linger::linger, stalls::Verdict, stream::Wire,
-    upstream::Local,
+    gather::Gather, guard::Guard, linger::linger, stalls::Verdict, stream::Wire, upstream::Local,
 };
 
 /// Serves it to its end.
@@ -29,7 +28,10 @@ pub(super) async fn serve<W: Wire>(session: Rc<Session>, guard: Guard<Socket<W>>
     }
 }
 
-async fn requests<W: Wire>(session: &Rc<Session>, gather: Gather<Guard<Socket<W>>>) -> hyper::Result<()> {
+async fn requests<W: Wire>(
+    session: &Rc<Session>,
+    gather: Gather<Guard<Socket<W>>>,
+) -> hyper::Result<()> {
     let limits = &session.worker.gateway.settings.limits;
     let list = u32::try_from(limits.head_size * 2).unwrap_or(u32::MAX);
     let connection = http2::Builder::new(Local)

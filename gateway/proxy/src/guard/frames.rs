@@ -181,12 +181,11 @@ impl Frames {
 fn fits(kind: u8, flags: u8, size: usize) -> bool {
     let padding = usize::from(flags & PADDED != 0);
     match kind {
-        DATA => size >= padding,
         HEADERS if flags & PRIORITY_FLAG != 0 => size >= padding + 5,
-        HEADERS => size >= padding,
+        DATA | HEADERS => size >= padding,
         PRIORITY => size == 5,
         RST_STREAM | WINDOW_UPDATE => size == 4,
-        SETTINGS => size % 6 == 0 && (flags & ACK == 0 || size == 0),
+        SETTINGS => size.is_multiple_of(6) && (flags & ACK == 0 || size == 0),
         PING => size == 8,
         GOAWAY => size >= 8,
         _ => true,

@@ -136,10 +136,12 @@ impl<S: AsyncRead + Unpin> Guard<S> {
         let read = buf.filled().get(before..).unwrap_or_default();
         let good = self.follow(read);
         buf.set_filled(before + good);
-        match self.state {
-            State::Faulty(code) if good == 0 => Poll::Ready(Err(frame_refused(code))),
-            _ => Poll::Ready(Ok(())),
+        if let State::Faulty(code) = self.state
+            && good == 0
+        {
+            return Poll::Ready(Err(frame_refused(code)));
         }
+        Poll::Ready(Ok(()))
     }
 
     /// Reads into `held`.

@@ -38,19 +38,18 @@ impl TrailerBlock {
             (Self::Before(left @ 1..), _) => Self::Before(left - 1),
             (Self::Before(0) | Self::Field, 0x80..) => indexed(byte & 0x7f)?,
             (Self::Before(0) | Self::Field, 0x40..) => named(byte & 0x3f)?,
-            (Self::Before(0) | Self::Field, 0x3f) => Self::TableSize,
-            (Self::Before(0) | Self::Field, 0x20..) => Self::Field,
+            (Self::Before(0) | Self::Field, 0x3f) | (Self::TableSize, 0x80..) => Self::TableSize,
+            (Self::Before(0) | Self::Field, 0x20..) | (Self::TableSize, _) => Self::Field,
             (Self::Before(0) | Self::Field, _) => named(byte & 0x0f)?,
-            (Self::TableSize, 0x80..) => Self::TableSize,
-            (Self::TableSize, _) => Self::Field,
             // No pseudo-field's name is empty, or needs a second byte for its length.
             (Self::NameLength, _) if matches!(byte & 0x7f, 0 | 0x7f) => Self::Passed,
             (Self::NameLength, _) => Self::Name {
                 huffman: byte & 0x80 != 0,
             },
-            (Self::Name { huffman: false }, b':') => return Err(()),
-            // The code of a colon is 1011100.
-            (Self::Name { huffman: true }, 0xb8 | 0xb9) => return Err(()),
+            // Huffman's code of a colon is 1011100.
+            (Self::Name { huffman: false }, b':') | (Self::Name { huffman: true }, 0xb8 | 0xb9) => {
+                return Err(());
+            }
             (Self::Name { .. } | Self::Passed, _) => Self::Passed,
         };
         Ok(next)
