@@ -14,6 +14,9 @@ mod run;
 mod shipped;
 mod state;
 
+mod descriptors;
+mod memory;
+
 mod access;
 mod admin;
 mod ask;

@@ -6,7 +6,10 @@ use ingress::Severity;
 
 mod plugins;
 
-use crate::state::{Phase, State};
+use crate::{
+    memory::resident,
+    state::{Phase, State},
+};
 
 /// Prometheus text about the control side and the process.
 pub(crate) fn text(state: &State, dropped: Option<u64>) -> String {
@@ -66,6 +69,10 @@ pub(crate) fn text(state: &State, dropped: Option<u64>) -> String {
         );
     }
     plugins::text(&mut out, &state.plugins());
+    if let Some(bytes) = state.memory.limit() {
+        let help = "Memory that the process may take.";
+        single(&mut out, LIMIT, "gauge", help, bytes);
+    }
     if let Some(bytes) = resident() {
         single(&mut out, RESIDENT, "gauge", "Resident memory.", bytes);
     }
@@ -86,6 +93,7 @@ const READY: &str = "portcullis_ready";
 const PROBLEMS: &str = "portcullis_problems";
 const READS: &str = "portcullis_config_reads_total";
 const DROPPED: &str = "portcullis_access_log_dropped_total";
+const LIMIT: &str = "portcullis_memory_limit_bytes";
 const RESIDENT: &str = "process_resident_memory_bytes";
 const FILES: &str = "process_open_fds";
 
@@ -96,20 +104,6 @@ fn single(out: &mut String, name: &str, kind: &str, help: &str, value: u64) {
 fn family(out: &mut String, name: &str, kind: &str, help: &str, samples: &str) {
     // Writing to a string does not fail.
     let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{samples}");
-}
-
-/// Bytes of memory that the process holds.
-fn resident() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim()
-        .strip_suffix(" kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(1024)
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ impl Publisher {
     fn publish(&mut self) {
         let round = catch_unwind(AssertUnwindSafe(|| self.round()));
         let problems = round.unwrap_or_else(|_| {
-            let mut problems = self.state.problems().to_vec();
+            let mut problems = self.state.configured().to_vec();
             problems.push(Problem {
                 severity: Severity::Error,
                 kind: "Portcullis".to_owned(),

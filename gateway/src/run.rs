@@ -22,7 +22,8 @@ use crate::{
     access::{self, AccessWriter},
     admin::{self, Admin, Scope},
     cli::{Arguments, Redirect, RunFlags},
-    log, low_ports,
+    descriptors, log, low_ports,
+    memory::Budget,
     publish::Publisher,
     state::{Phase, State},
 };
@@ -61,6 +62,7 @@ struct Program {
     access: Option<Arc<AccessWriter>>,
     admin: (TcpListener, SocketAddr),
     metrics: Option<(TcpListener, SocketAddr)>,
+    memory: Option<Budget>,
 }
 
 impl Program {
@@ -73,12 +75,12 @@ impl Program {
             manifests,
             admin,
             metrics,
+            memory,
             redirect,
             access,
             log: _,
             idle,
         } = arguments;
-        raise_open_files();
 
         let (listeners, admin, metrics) = low_ports::bind(|| {
             let listeners = bind_workers(&settings)?;
@@ -92,6 +94,8 @@ impl Program {
         if let Some((_, address)) = &metrics {
             tracing::info!(listener = "metrics", %address, "listening");
         }
+        descriptors::share(&mut settings)?;
+        let memory = Budget::find(memory);
         for flag in idle {
             tracing::warn!("has no effect yet: {flag}");
         }
@@ -120,6 +124,7 @@ impl Program {
             access: writer.map(Arc::new),
             admin,
             metrics,
+            memory,
         })
     }
 
@@ -140,6 +145,7 @@ impl Program {
             access,
             admin,
             metrics,
+            memory,
         } = self;
         let mut signals = Signals::listen()?;
         let addresses = Addresses {
@@ -172,6 +178,9 @@ impl Program {
         };
         if stopped.is_some() {
             return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(memory) = memory {
+            memory.watch(Arc::clone(&gateway), Arc::clone(&state))?;
         }
         let workers = gateway.start(listeners)?;
         state.enter(Phase::Serving);
@@ -259,23 +268,4 @@ fn cannot_listen(flag: &str, address: SocketAddr, cause: &io::Error) -> anyhow::
         "write another address with"
     };
     anyhow::anyhow!("cannot listen on {address}: {cause}; {remedy} {flag}")
-}
-
-/// Raises the limit of open files as far as it goes: the usual 1,024 is soon spent on two sockets a
-/// request.
-fn raise_open_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum
-        && let Err(error) = setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: maximum,
-                maximum,
-            },
-        )
-    {
-        tracing::warn!(%error, ?current, "the limit of open files could not be raised");
-    }
 }

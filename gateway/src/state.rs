@@ -16,6 +16,8 @@ use crate::filters::PluginView;
 #[derive(Debug, Default)]
 pub(crate) struct State {
     known: Mutex<Known>,
+    /// What memory there is.
+    pub(crate) memory: Memory,
     /// Configurations that were read, whether or not they changed anything.
     pub(crate) reads: AtomicU64,
 }
@@ -24,7 +26,24 @@ pub(crate) struct State {
 struct Known {
     phase: Phase,
     problems: Arc<Vec<Problem>>,
+    overload: Option<Problem>,
     plugins: Arc<Vec<PluginView>>,
+}
+
+/// The limit of the process' memory, for metrics.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(AtomicU64);
+
+impl Memory {
+    /// Notes the limit in bytes.
+    pub(crate) fn set_limit(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    /// The limit in bytes, if there is one.
+    pub(crate) fn limit(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|bytes| *bytes != 0)
+    }
 }
 
 /// Where the process is in its life.
@@ -60,9 +79,26 @@ impl State {
         self.lock().plugins = Arc::new(plugins);
     }
 
-    /// The problems of the current configuration.
+    /// The problems there are now.
     pub(crate) fn problems(&self) -> Arc<Vec<Problem>> {
+        let known = self.lock();
+        match &known.overload {
+            None => Arc::clone(&known.problems),
+            Some(overload) => {
+                let first = std::iter::once(overload);
+                Arc::new(first.chain(known.problems.iter()).cloned().collect())
+            }
+        }
+    }
+
+    /// Those of the current configuration alone.
+    pub(crate) fn configured(&self) -> Arc<Vec<Problem>> {
         Arc::clone(&self.lock().problems)
+    }
+
+    /// Takes the problem that the process has with its memory, if any.
+    pub(crate) fn set_overload(&self, problem: Option<Problem>) {
+        self.lock().overload = problem;
     }
 
     /// Takes the problems of a new configuration, and logs what appeared and what went.

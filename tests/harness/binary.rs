@@ -63,7 +63,7 @@ fn outcome(output: &Output) -> Outcome {
 }
 
 /// The program with a limit of open files, not yet started.
-pub(crate) fn command_with_files(limit: u32) -> Command {
+pub fn portcullis_command_with_files(limit: u32) -> Command {
     let program = command();
     let mut shell = Command::new("sh");
     for (name, value) in program.get_envs() {

@@ -108,6 +108,11 @@ impl Frame {
         out
     }
 
+    /// The status of a response, where this is its head; 0 if it cannot be read.
+    pub fn status(&self) -> u16 {
+        status(&self.payload)
+    }
+
     /// The number at the end of a RST_STREAM or at the second place of a GOAWAY.
     fn code(&self) -> u32 {
         let at = if self.kind == Kind::GoAway as u8 {

@@ -5,7 +5,7 @@ mod process;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
@@ -118,7 +118,7 @@ impl GatewayBuilder {
         arguments.extend(self.flags.iter().cloned());
         let command = match self.open_files {
             None => binary::command(),
-            Some(limit) => binary::command_with_files(limit),
+            Some(limit) => binary::portcullis_command_with_files(limit),
         };
         let process = Process::start(command, &arguments);
         let http = process.listener("http").await;
@@ -252,22 +252,6 @@ impl Gateway {
         write(&self.folder.path().join(name), bytes);
     }
 
-    /// The plugins that it tells of.
-    pub async fn plugins(&self) -> Vec<Value> {
-        let answer = self.admin_get("/api/v1/plugins").await.json();
-        answer["plugins"]
-            .as_array()
-            .cloned()
-            .expect("a list of plugins")
-    }
-
-    /// The value of a series of its metrics; 0 where there is none.
-    pub async fn metric(&self, series: &str) -> f64 {
-        let text = self.admin_get("/metrics").await.text();
-        let line = text.lines().find_map(|line| line.strip_prefix(series));
-        line.map_or(0.0, |rest| rest.trim().parse().expect("a number"))
-    }
-
     /// Removes a file.
     pub fn remove(&self, name: &str) {
         std::fs::remove_file(self.folder.path().join(name)).expect("a file to remove");
@@ -277,6 +261,16 @@ impl Gateway {
     pub async fn until_status(&self, host: &str, path: &str, status: u16) {
         let what = format!("{host}{path} answers {status}");
         until(&what, async || self.get(host, path).await.status == status).await;
+    }
+
+    /// Waits until `a.test` is served on a new connection.
+    pub async fn until_served(&self) {
+        until("new connections are served", async || {
+            let asked = get("/").host("a.test");
+            let answer = self.connect().await.try_ask(&asked).await;
+            answer.is_ok_and(|answer| answer.status == 200)
+        })
+        .await;
     }
 
     /// What it logged so far.
@@ -311,7 +305,12 @@ impl Gateway {
 
     /// Its resident memory in bytes.
     pub fn resident(&self) -> u64 {
-        self.process.resident()
+        self.process.memory("VmRSS:")
+    }
+
+    /// The most that it ever was.
+    pub fn peak_resident(&self) -> u64 {
+        self.process.memory("VmHWM:")
     }
 }
 

@@ -35,7 +35,9 @@ mod upstream;
 mod wait;
 mod wire;
 
-pub use binary::{Outcome, portcullis, portcullis_command, run, target, tool};
+pub use binary::{
+    Outcome, portcullis, portcullis_command, portcullis_command_with_files, run, target, tool,
+};
 pub use certificates::{Authority, Pair, names_of, self_signed};
 pub use frames::{Frame, Frames, Kind, Verdict, block, field, flag, indexed_name};
 pub use gateway::{Gateway, GatewayBuilder, gateway};

@@ -22,6 +22,7 @@ mod guests;
 mod h2;
 mod lifecycle;
 mod limits;
+mod overload;
 mod plugins;
 mod proxying;
 mod reload;

@@ -29,6 +29,8 @@ pub(crate) enum Reason {
     NoRoute,
     #[error("the service is missing")]
     NoService,
+    #[error("the gateway has too much to do")]
+    Overload,
     #[error(transparent)]
     Plugin(#[from] Fault),
     #[error("the response is too large for a filter of the route")]
@@ -46,9 +48,11 @@ impl Reason {
             Self::BodyStalled => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::NoEndpoints | Self::NoPort | Self::NoService | Self::Plugin(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NoEndpoints
+            | Self::NoPort
+            | Self::NoService
+            | Self::Overload
+            | Self::Plugin(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -67,19 +71,22 @@ impl Reason {
             Self::NoPort => "no-port",
             Self::NoRoute => "no-route",
             Self::NoService => "no-service",
+            Self::Overload => "overload",
             Self::Plugin(fault) => fault.word(),
             Self::Timeout => "timeout",
         }
     }
 
-    /// Whether the client's message can no longer be told from what follows it.
+    /// Whether the client's message can no longer be told from what follows it, or reading its rest
+    /// is too much.
     pub(crate) fn closes(self) -> bool {
         match self {
             Self::BadRequest(_)
             | Self::BodyBroken(_)
             | Self::BodyStalled
             | Self::BodyTooLarge
-            | Self::HeadTooLarge => true,
+            | Self::HeadTooLarge
+            | Self::Overload => true,
             Self::BadResponse
             | Self::Connect
             | Self::NoEndpoints

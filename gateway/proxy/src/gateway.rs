@@ -22,8 +22,9 @@ use tokio::{
 use crate::{
     access::AccessLog,
     filter::Filters,
-    listener::Listeners,
+    listener::{Kind, Listeners},
     metrics::{self, EndpointCount, FilterName, FilterStats, RouteStats, WorkerStats},
+    overload::{Overload, Pressure},
     resolver::Resolver,
     settings::Settings,
     snapshot::{Builder, CertificateProblem, LiveRoute, Snapshot},
@@ -40,6 +41,7 @@ pub struct Gateway {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) access: AccessLog,
     pub(crate) stats: Vec<Arc<WorkerStats>>,
+    pub(crate) overload: Overload,
     builder: Mutex<Builder>,
     resolver: Resolver,
     tls: Arc<ServerConfig>,
@@ -86,6 +88,7 @@ impl Gateway {
                 .map(|_| Arc::default())
                 .collect(),
             builder: Mutex::default(),
+            overload: Overload::default(),
             resolver: Resolver::new(settings.external_loopback),
             tls: tls::server_config(&snapshot)?,
             draining: AtomicU64::new(0),
@@ -192,23 +195,35 @@ impl Gateway {
         Arc::clone(&self.tls)
     }
 
-    /// Client connections open now, over all workers.
-    pub(crate) fn connections(&self) -> usize {
-        let open: u64 = self
-            .stats
-            .iter()
-            .map(|stats| stats.open.load(Relaxed))
-            .sum();
-        usize::try_from(open).unwrap_or(usize::MAX)
+    /// Tells how short of memory the process is: to be called often, by whoever watches it.
+    pub fn press(&self, pressure: Pressure) {
+        self.overload.press(pressure);
+    }
+
+    /// Whether no further connection can be taken on this listener.
+    pub(crate) fn is_full(&self, kind: Kind) -> bool {
+        let limits = &self.settings.limits;
+        let sum = |count: &dyn Fn(&WorkerStats) -> u64| self.stats.iter().map(|s| count(s)).sum();
+        let open: u64 = sum(&|stats| stats.open.load(Relaxed));
+        let over_it: u64 = sum(&|stats| stats.open_on(kind).load(Relaxed));
+        self.overload.sheds()
+            || open >= limits.connections as u64
+            || over_it >= limits.listener_connections as u64
     }
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Relaxed) != 0
     }
 
+    /// Whether connections are not kept for another request.
+    pub(crate) fn keeps_none(&self) -> bool {
+        self.is_draining() || self.overload.saves()
+    }
+
     /// Since when connections are to be finished, in [`stalls::now`]'s time.
-    pub(crate) fn draining_since(&self) -> Option<u64> {
-        Some(self.draining.load(Relaxed)).filter(|since| *since != 0)
+    pub(crate) fn finishing_since(&self) -> Option<u64> {
+        let draining = Some(self.draining.load(Relaxed)).filter(|since| *since != 0);
+        draining.or_else(|| self.overload.since())
     }
 
     pub(crate) fn route_stats(&self) -> Vec<(IngressName, Arc<RouteStats>)> {

@@ -17,6 +17,7 @@ mod tls;
 
 mod gather;
 mod guard;
+mod overload;
 mod stalls;
 mod sweep;
 mod waits;
@@ -56,6 +57,7 @@ pub use access::AccessLog;
 pub use explain::{Ask, Explanation, RouteView};
 pub use gateway::{Gateway, StartError, Workers};
 pub use listener::{BindError, Listeners};
+pub use overload::Pressure;
 pub use settings::{Limits, Settings, Timeouts, UpstreamLimits};
 pub use snapshot::{CertificateProblem, Snapshot};
 pub use tls::{CertificateError, CertificateInfo, inspect_certificate};

@@ -1,5 +1,6 @@
 //! Counters: each worker has cells of its own, and a scrape sums them.
 
+mod cells;
 mod scrape;
 
 use std::{
@@ -9,7 +10,7 @@ use std::{
 
 use http::StatusCode;
 
-use crate::filter::Fault;
+use crate::{filter::Fault, listener::Kind};
 
 pub(crate) use scrape::{EndpointCount, FilterName, render};
 
@@ -21,9 +22,16 @@ pub(crate) struct WorkerStats {
     pub(crate) refused_connections: AtomicU64,
     pub(crate) handed_over: AtomicU64,
     pub(crate) open: AtomicU64,
+    pub(crate) open_http: AtomicU64,
+    pub(crate) open_https: AtomicU64,
     pub(crate) handshakes: AtomicU64,
     pub(crate) failed_handshakes: AtomicU64,
     pub(crate) cut: AtomicU64,
+    /// Connections cut to free memory.
+    pub(crate) shed_connections: AtomicU64,
+    /// Requests refused for want of memory or descriptors.
+    pub(crate) shed_requests: AtomicU64,
+    pub(crate) upstream_open: AtomicU64,
     pub(crate) upstream_connections: AtomicU64,
     pub(crate) upstream_failures: AtomicU64,
     pub(crate) retries: AtomicU64,
@@ -62,6 +70,16 @@ struct FilterCells {
     calls: AtomicU64,
     nanos: AtomicU64,
     faults: [AtomicU64; Fault::ALL.len()],
+}
+
+impl WorkerStats {
+    /// Connections open on a listener.
+    pub(crate) fn open_on(&self, kind: Kind) -> &AtomicU64 {
+        match kind {
+            Kind::Http => &self.open_http,
+            Kind::Https => &self.open_https,
+        }
+    }
 }
 
 impl FilterStats {

@@ -1,6 +1,11 @@
 //! The request: one straight function from its head to the head of its answer.
 
-use std::{convert::Infallible, pin::pin, rc::Rc, sync::Arc};
+use std::{
+    convert::Infallible,
+    pin::pin,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
@@ -20,6 +25,7 @@ use crate::{
     snapshot::{LiveRoute, Upstream},
     upgrade::{self, Sides, Wish},
     upstream::{self, Outgoing, Reply},
+    worker::Worker,
 };
 
 /// How a request ends, if nothing goes wrong.
@@ -128,6 +134,7 @@ async fn forward(
         exchange.forget_request();
         return Err(refusal.into());
     }
+    check_load(&session.worker)?;
     check_size(session, head)?;
     let mut subject = Subject::read(head)?;
     if subject.asterisk || method::stops_here(head, !rest.is_empty())? {
@@ -261,6 +268,15 @@ fn is_stand_in(head: &Parts) -> bool {
     head.headers
         .get(header::HOST)
         .is_some_and(|host| host == "refused")
+}
+
+/// Whether there is memory for another request.
+fn check_load(worker: &Worker) -> Result<(), Reason> {
+    if worker.gateway.overload.sheds() {
+        worker.stats.shed_requests.fetch_add(1, Relaxed);
+        return Err(Reason::Overload);
+    }
+    Ok(())
 }
 
 /// A body that says beforehand that it is too large.

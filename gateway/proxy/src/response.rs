@@ -128,7 +128,7 @@ pub(crate) fn finish(
         .entry(header::SERVER)
         .or_insert(HeaderValue::from_static("portcullis"));
     if version != Version::HTTP_2
-        && session.worker.gateway.is_draining()
+        && session.worker.gateway.keeps_none()
         && !headers.contains_key(header::UPGRADE)
     {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

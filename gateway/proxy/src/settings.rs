@@ -44,6 +44,8 @@ pub struct Limits {
     pub max_body: u64,
     /// Client connections at once, over all listeners. Further ones are closed at accept.
     pub connections: usize,
+    /// Of these, over one listener: the others always have room.
+    pub listener_connections: usize,
     /// Requests at once on one HTTP/2 connection.
     pub h2_streams: u32,
     /// Bytes of HTTP/2 flow-control window a stream.
@@ -90,6 +92,9 @@ pub struct Timeouts {
 /// Connections to backends.
 #[derive(Clone, Debug)]
 pub struct UpstreamLimits {
+    /// Connections at once, over all workers, each of which has its part. 503 beyond, once no idle one
+    /// is left to be closed.
+    pub connections: usize,
     /// Idle connections that a worker keeps in all.
     pub idle_per_worker: usize,
     /// Idle connections that a worker keeps to one endpoint; a burst's for a second longer.
@@ -134,6 +139,7 @@ impl Default for Limits {
             head_fields: 100,
             max_body: 0,
             connections: 50_000,
+            listener_connections: 45_000,
             h2_streams: 100,
             h2_stream_window: 64 * 1024,
             h2_connection_window: 1024 * 1024,
@@ -166,6 +172,7 @@ impl Default for Timeouts {
 impl Default for UpstreamLimits {
     fn default() -> Self {
         Self {
+            connections: usize::MAX,
             idle_per_worker: 1024,
             idle_per_endpoint: 32,
             idle_timeout: Duration::from_secs(60),

@@ -3,6 +3,7 @@
 //! Timers on every read would cost every request. Instead a connection notes coarse times in a few
 //! atomics, and each worker goes over its connections four times a second.
 
+mod judge;
 mod verdict;
 
 use std::{
@@ -11,15 +12,16 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
+pub(crate) use judge::Held;
 pub(crate) use verdict::Verdict;
 
-use crate::{guard::Refusal, settings::Timeouts};
+use crate::guard::Refusal;
 
 /// A client connection's state, shared by its stream, its requests and the sweep.
 #[derive(Debug, Default)]
@@ -219,50 +221,6 @@ impl Conn {
     pub(crate) fn is_http2(&self) -> bool {
         self.protocol.load(Relaxed) == Framed::Http2 as u8
     }
-
-    /// What to do with this connection, if it stalls.
-    pub(crate) fn judge(
-        &self,
-        now: u64,
-        limits: &Timeouts,
-        draining: Option<u64>,
-    ) -> Option<Verdict> {
-        let frames = self.idle_frames.load(Relaxed);
-        self.idle_frames
-            .store(frames.saturating_sub(IDLE_FRAMES_A_SWEEP), Relaxed);
-        let over = |since: u64, limit: Duration| since != 0 && passed(now, since) >= limit;
-        let framed = self.protocol.load(Relaxed);
-        if framed == Framed::Tunnel as u8 {
-            return None;
-        }
-        if over(self.head_since.load(Relaxed), limits.head)
-            || over(self.blocked_since.load(Relaxed), limits.write_stall)
-        {
-            return Some(Verdict::Cut);
-        }
-        if self.untaken.load(Relaxed) > 0 && over(self.taken_at.load(Relaxed), limits.write_stall) {
-            return Some(Verdict::Cut);
-        }
-        if self.open.load(Relaxed) > 0 || self.head_since.load(Relaxed) != 0 {
-            return None;
-        }
-        let idle = if framed == Framed::Http2 as u8 {
-            limits.h2_idle
-        } else {
-            limits.client_idle
-        };
-        let since = self.idle_since.load(Relaxed);
-        if over(since, idle + FINISHING) {
-            return Some(Verdict::Cut);
-        }
-        // While draining an idle connection may bring one more request, for a second.
-        let drained = draining.is_some_and(|began| over(since.max(began), DRAIN_IDLE));
-        if drained || over(since, idle) {
-            return Some(Verdict::Finish);
-        }
-        let parks = framed == Framed::Http1 as u8 && over(since, PARK_AFTER);
-        parks.then_some(Verdict::Park)
-    }
 }
 
 /// Milliseconds since the process began, never 0, as of the last sweep of any worker.
@@ -283,10 +241,6 @@ pub(crate) fn tick() -> u64 {
     now
 }
 
-fn passed(now: u64, since: u64) -> Duration {
-    Duration::from_millis(now.saturating_sub(since))
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()
@@ -296,14 +250,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 static START: OnceLock<Instant> = OnceLock::new();
 static COARSE: AtomicU64 = AtomicU64::new(0);
 
-/// How long a connection is idle before it is parked: few wait so long between two requests.
-const PARK_AFTER: Duration = Duration::from_millis(500);
-/// How long a connection that was asked to finish may still stay open without a request.
-const FINISHING: Duration = Duration::from_secs(3);
-/// A thousand at once, and a hundred a second for ever.
+/// At once; a hundred a second are forgotten.
 const MAX_IDLE_FRAMES: u32 = 1000;
-const IDLE_FRAMES_A_SWEEP: u32 = 25;
-const DRAIN_IDLE: Duration = Duration::from_secs(1);
 
 /// Beside the bits of `verdict`.
 const REFUSED: u8 = 8;

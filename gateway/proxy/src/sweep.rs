@@ -1,10 +1,11 @@
 //! A worker's connections, and the sweep over them.
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{cell::RefCell, cmp::Reverse, sync::Arc, time::Duration};
 
 use crate::{
+    overload::Pressure,
     settings::Timeouts,
-    stalls::{Conn, Verdict, tick},
+    stalls::{Conn, Held, Verdict, tick},
 };
 
 /// The connections of one worker.
@@ -19,7 +20,7 @@ impl Connections {
     }
 
     /// Goes over all connections: forgets ended ones, and ends stalled ones.
-    pub(crate) fn sweep(&self, limits: &Timeouts, draining: Option<u64>) {
+    pub(crate) fn sweep(&self, limits: &Timeouts, finishing: Option<u64>) {
         let now = tick();
         let mut all = self.all.borrow_mut();
         all.retain(|conn| {
@@ -27,7 +28,7 @@ impl Connections {
             if Arc::strong_count(conn) == 1 {
                 return false;
             }
-            if let Some(verdict) = conn.judge(now, limits, draining) {
+            if let Some(verdict) = conn.judge(now, limits, finishing) {
                 conn.decide(verdict);
             }
             true
@@ -35,6 +36,37 @@ impl Connections {
         if all.capacity() > 64 && all.capacity() > 4 * all.len() {
             all.shrink_to_fit();
         }
+    }
+
+    /// Under critical pressure, cuts the connections that hold most for clients that do not take it,
+    /// or take least of it: an eighth of all that is held at a time, half of it under extreme pressure.
+    /// Returns how many.
+    pub(crate) fn shed(&self, pressure: Pressure) -> u64 {
+        if pressure < Pressure::Critical {
+            return 0;
+        }
+        let now = tick();
+        let all = self.all.borrow();
+        let held = all.iter().filter(|conn| Arc::strong_count(conn) > 1);
+        let mut held: Vec<(Held, &Arc<Conn>)> = held
+            .filter_map(|conn| conn.held(now, pressure).map(|held| (held, conn)))
+            .collect();
+        held.sort_unstable_by_key(|(held, _)| Reverse(held.weight));
+        let parts: u64 = held.iter().map(|(held, _)| held.parts).sum();
+        let mut left = match pressure {
+            Pressure::Extreme => parts.div_ceil(2),
+            Pressure::None | Pressure::High | Pressure::Critical => parts.div_ceil(8),
+        };
+        let mut count = 0;
+        for (held, conn) in held {
+            if left == 0 {
+                break;
+            }
+            left = left.saturating_sub(held.parts);
+            conn.decide(Verdict::Cut);
+            count += 1;
+        }
+        count
     }
 
     /// Asks every connection to finish what runs.

@@ -103,8 +103,11 @@ async fn attempt(
 ) -> Attempt {
     let replayable = retry::is_replayable(request);
     loop {
-        let Ok((mut sender, pooled)) = obtain(worker, route, endpoint, key).await else {
-            return Attempt::Failed(Reason::Connect);
+        let (mut sender, pooled) = match obtain(worker, route, endpoint, key).await {
+            Ok(obtained) => obtained,
+            // Another endpoint would take as many descriptors.
+            Err(ConnectError::Exhausted) => return Attempt::Over(Reason::Overload),
+            Err(_) => return Attempt::Failed(Reason::Connect),
         };
         let in_flight = endpoint.begin();
         let mut sending = pin!(sender.send(request.message(replayable)));
@@ -224,7 +227,6 @@ async fn obtain(
     {
         return Ok((sender, true));
     }
-    worker.stats.upstream_connections.fetch_add(1, Relaxed);
     // Boxed, as it is large and rare: every request's future would be as large.
     let connected = Box::pin(connect::connect(worker, key, route.connect_timeout)).await;
     match connected {
@@ -232,6 +234,10 @@ async fn obtain(
             worker.pools.share(key, &sender);
             endpoint.succeeded();
             Ok((sender, false))
+        }
+        Err(ConnectError::Exhausted) => {
+            worker.stats.shed_requests.fetch_add(1, Relaxed);
+            Err(ConnectError::Exhausted)
         }
         Err(error) => {
             worker.stats.upstream_failures.fetch_add(1, Relaxed);

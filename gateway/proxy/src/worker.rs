@@ -165,7 +165,7 @@ impl Worker {
         kind: Kind,
         inboxes: &Inboxes,
     ) {
-        if self.gateway.connections() >= self.gateway.settings.limits.connections {
+        if self.gateway.is_full(kind) {
             self.stats.refused_connections.fetch_add(1, Relaxed);
             return;
         }
@@ -203,7 +203,7 @@ impl Worker {
 
     /// Serves a connection on this worker.
     fn take(self: &Rc<Self>, socket: TcpStream, address: SocketAddr, kind: Kind) {
-        let open = Open::new(&self.stats);
+        let open = Open::new(&self.stats, kind);
         let worker = Rc::clone(self);
         spawn_local(async move {
             connection::serve(worker, socket, address, kind).await;
@@ -216,11 +216,21 @@ impl Worker {
         let mut ticks = interval(SWEEP);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut pools = Instant::now();
+        let mut pressed = self.gateway.overload.subscribe();
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                // Its other end is the gateway's, which outlives this.
+                Ok(()) = pressed.changed() => {
+                    let pressure = *pressed.borrow_and_update();
+                    let shed = self.connections.shed(pressure);
+                    self.stats.shed_connections.fetch_add(shed, Relaxed);
+                    continue;
+                }
+            }
             self.connections.sweep(
                 &self.gateway.settings.timeouts,
-                self.gateway.draining_since(),
+                self.gateway.finishing_since(),
             );
             self.waits.sweep();
             if pools.elapsed() >= POOLS_LOOK {
@@ -233,18 +243,20 @@ impl Worker {
 }
 
 /// Counts a connection as open for as long as it is held.
-struct Open(Arc<WorkerStats>);
+struct Open(Arc<WorkerStats>, Kind);
 
 impl Open {
-    fn new(stats: &Arc<WorkerStats>) -> Self {
+    fn new(stats: &Arc<WorkerStats>, kind: Kind) -> Self {
         stats.accepted.fetch_add(1, Relaxed);
         stats.open.fetch_add(1, Relaxed);
-        Self(Arc::clone(stats))
+        stats.open_on(kind).fetch_add(1, Relaxed);
+        Self(Arc::clone(stats), kind)
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
+        self.0.open_on(self.1).fetch_sub(1, Relaxed);
         self.0.open.fetch_sub(1, Relaxed);
     }
 }

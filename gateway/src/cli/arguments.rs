@@ -9,7 +9,7 @@ use std::{
 use ingress::Mode;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-use crate::{publish, shipped::SHIPPED};
+use crate::{memory::Limit, publish, shipped::SHIPPED};
 
 use super::{
     LaterFlags, Mistakes, Reader, ReadingFlags, RunFlags, ServingFlags, limits::Read,
@@ -27,6 +27,8 @@ pub(crate) struct Arguments {
     pub(crate) manifests: Vec<PathBuf>,
     pub(crate) admin: SocketAddr,
     pub(crate) metrics: Option<SocketAddr>,
+    /// What memory the process may take.
+    pub(crate) memory: Limit,
     /// Whether redirects name the port that the HTTPS listener turns out to have.
     pub(crate) redirect: Redirect,
     pub(crate) access: AccessTarget,
@@ -75,6 +77,7 @@ impl RunFlags {
         let mut reader = Reader::default();
         let addresses = listen.read(&mut reader);
         let limits = limits.read(&mut reader);
+        let memory = limits.memory;
         let options = reading.read(Mode::Manifests, &mut reader);
         let idle = later.read(&mut reader);
         let mut sandbox = reading.plugins.sandbox(&options.ceilings);
@@ -92,6 +95,7 @@ impl RunFlags {
             manifests,
             admin: addresses.admin,
             metrics: addresses.metrics,
+            memory,
             redirect: redirect.map_or(Redirect::Listener, Redirect::Port),
             access: match serving.access_log.as_str() {
                 "off" => AccessTarget::Off,
@@ -149,6 +153,7 @@ impl ServingFlags {
             limits,
             timeouts,
             upstream,
+            memory: _,
         } = limits;
         proxy::Settings {
             http: addresses.http,

@@ -4,6 +4,7 @@ use clap::Args;
 use proxy::{Limits, Timeouts, UpstreamLimits};
 
 use super::{Reader, value::Zero};
+use crate::memory::Limit;
 
 /// Flags that limit sizes, counts and times. `docs/limits.md` has the same table.
 #[derive(Debug, Args)]
@@ -57,6 +58,12 @@ pub(crate) struct LimitFlags {
     /// Client connections at once: further ones are closed
     #[arg(long, value_name = "N", default_value = "50000")]
     max_connections: String,
+    /// Of these, over one listener: further ones are closed
+    #[arg(long, value_name = "N", default_value = "45000")]
+    max_listener_connections: String,
+    /// Memory of the process, auto for the cgroup's limit, 0 for none: load is shed from 92 % of it
+    #[arg(long, value_name = "SIZE", default_value = "auto")]
+    memory_limit: String,
     /// Requests at once on an HTTP/2 connection: REFUSED_STREAM
     #[arg(long, value_name = "N", default_value = "100")]
     h2_max_streams: String,
@@ -107,6 +114,7 @@ pub(super) struct Read {
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
     pub(super) upstream: UpstreamLimits,
+    pub(super) memory: Limit,
 }
 
 impl LimitFlags {
@@ -116,6 +124,17 @@ impl LimitFlags {
             timeouts: self.timeouts(reader),
             limits: self.limits(reader),
             upstream: self.upstream(reader),
+            memory: self.memory(reader),
+        }
+    }
+
+    fn memory(&self, reader: &mut Reader) -> Limit {
+        if self.memory_limit == "auto" {
+            return Limit::Auto;
+        }
+        match reader.size("--memory-limit", &self.memory_limit, Zero::Allowed) {
+            0 => Limit::Off,
+            bytes => Limit::Bytes(bytes),
         }
     }
 
@@ -167,6 +186,8 @@ impl LimitFlags {
             head_fields: reader.count("--max-head-fields", &self.max_head_fields),
             max_body: reader.size("--max-body", &self.max_body, Zero::Allowed),
             connections: reader.count("--max-connections", &self.max_connections),
+            listener_connections: reader
+                .count("--max-listener-connections", &self.max_listener_connections),
             h2_streams: reader.count("--h2-max-streams", &self.h2_max_streams),
             h2_stream_window: reader.window("--h2-stream-window", &self.h2_stream_window),
             h2_connection_window: reader
@@ -179,6 +200,8 @@ impl LimitFlags {
 
     fn upstream(&self, reader: &mut Reader) -> UpstreamLimits {
         UpstreamLimits {
+            // Only the system knows.
+            connections: usize::MAX,
             idle_per_worker: reader
                 .count("--upstream-idle-per-worker", &self.upstream_idle_per_worker),
             idle_per_endpoint: reader.count(

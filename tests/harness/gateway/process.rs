@@ -87,12 +87,12 @@ impl Process {
         cpu(&stat.expect("a process")).expect("its CPU time")
     }
 
-    pub(super) fn resident(&self) -> u64 {
+    pub(super) fn memory(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
             .expect("a process");
         let line = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .find_map(|line| line.strip_prefix(name))
             .expect("its memory");
         let kibibytes: u64 = line
             .trim()

@@ -120,7 +120,18 @@ async fn exchange(
         }
         // Trailers-only, in gRPC's words.
         Payload::Nothing => respond.send_response(head, true).map(drop),
-        Payload::Many(_) | Payload::Mirror | Payload::Upgrade | Payload::Raw(_) => {
+        Payload::Many(length) => {
+            let mut out = respond.send_response(head, false)?;
+            let mut left = usize::try_from(length).expect("a body that fits");
+            let piece = Bytes::from(vec![b'm'; 16 * 1024]);
+            while left > 0 {
+                let piece = piece.slice(..left.min(piece.len()));
+                left -= piece.len();
+                send(&mut out, piece).await?;
+            }
+            out.send_data(Bytes::new(), true)
+        }
+        Payload::Mirror | Payload::Upgrade | Payload::Raw(_) => {
             respond.send_reset(::h2::Reason::INTERNAL_ERROR);
             Ok(())
         }

@@ -1,10 +1,7 @@
 //! All metrics of the data plane as Prometheus text.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -16,8 +13,8 @@ use prometheus_client::{
 };
 use route::IngressName;
 
-use super::{BUCKETS, FilterCells, FilterStats, RouteStats, WorkerStats};
-use crate::{filter::Fault, gateway::Gateway};
+use super::{BUCKETS, FilterCells, FilterStats, RouteStats, WorkerStats, cells::WORKER_METRICS};
+use crate::{filter::Fault, gateway::Gateway, overload::Pressure};
 
 /// Renders all metrics as Prometheus text.
 pub(crate) fn render(gateway: &Gateway) -> String {
@@ -26,6 +23,7 @@ pub(crate) fn render(gateway: &Gateway) -> String {
         workers: gateway.stats.clone(),
         routes: gateway.route_stats(),
         generation: gateway.generation(),
+        pressure: gateway.overload.pressure(),
         endpoints: gateway.endpoint_counts(),
         filters: gateway.filter_stats(),
     }));
@@ -50,95 +48,13 @@ struct Scrape {
     workers: Vec<Arc<WorkerStats>>,
     routes: Vec<(IngressName, Arc<RouteStats>)>,
     generation: u64,
+    pressure: Pressure,
     endpoints: Vec<EndpointCount>,
     filters: Vec<(FilterName, Arc<FilterStats>)>,
 }
 
 /// A filter in the chains of an Ingress: by Ingress and alias.
 pub(crate) type FilterName = (IngressName, String);
-
-/// A counter or gauge of all workers: its name, what it counts, its type, its cell.
-type WorkerMetric = (
-    &'static str,
-    &'static str,
-    MetricType,
-    fn(&WorkerStats) -> &AtomicU64,
-);
-
-const WORKER_METRICS: [WorkerMetric; 12] = [
-    (
-        "portcullis_connections_accepted",
-        "Client connections accepted",
-        MetricType::Counter,
-        |s| &s.accepted,
-    ),
-    (
-        "portcullis_connections_refused",
-        "Client connections closed at accept, over the limit",
-        MetricType::Counter,
-        |s| &s.refused_connections,
-    ),
-    (
-        "portcullis_connections_handed_over",
-        "Client connections given to a less loaded worker",
-        MetricType::Counter,
-        |s| &s.handed_over,
-    ),
-    (
-        "portcullis_connections_open",
-        "Client connections open",
-        MetricType::Gauge,
-        |s| &s.open,
-    ),
-    (
-        "portcullis_connections_cut",
-        "Client connections ended because the peer stalled",
-        MetricType::Counter,
-        |s| &s.cut,
-    ),
-    (
-        "portcullis_tls_handshakes",
-        "TLS handshakes completed",
-        MetricType::Counter,
-        |s| &s.handshakes,
-    ),
-    (
-        "portcullis_tls_handshakes_failed",
-        "TLS handshakes that failed",
-        MetricType::Counter,
-        |s| &s.failed_handshakes,
-    ),
-    (
-        "portcullis_upstream_connections",
-        "Connections made to endpoints",
-        MetricType::Counter,
-        |s| &s.upstream_connections,
-    ),
-    (
-        "portcullis_upstream_failures",
-        "Connections to endpoints that failed",
-        MetricType::Counter,
-        |s| &s.upstream_failures,
-    ),
-    (
-        "portcullis_upstream_retries",
-        "Requests tried again",
-        MetricType::Counter,
-        |s| &s.retries,
-    ),
-    (
-        "portcullis_upstream_ejections",
-        "Endpoints ejected",
-        MetricType::Counter,
-        |s| &s.ejections,
-    ),
-    (
-        "portcullis_tunnels_open",
-        "Upgraded connections open",
-        MetricType::Gauge,
-        |s| &s.tunnels,
-    ),
-];
 
 impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
@@ -150,6 +66,9 @@ impl Collector for Scrape {
         let help = "Number of the configuration that serves";
         let metric = encoder.encode_descriptor("portcullis_config_generation", help, None, kind)?;
         Value(self.generation, kind).encode(metric)?;
+        let help = "Memory pressure: 1 keeps no connection, 2 refuses requests, 3 ends open ones";
+        let metric = encoder.encode_descriptor("portcullis_memory_pressure", help, None, kind)?;
+        Value(self.pressure as u64, kind).encode(metric)?;
         self.requests(&mut encoder)?;
         self.durations(&mut encoder)?;
         self.endpoints(&mut encoder)?;

@@ -3,12 +3,13 @@
 use std::{
     io,
     rc::Rc,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use hyper_util::rt::{TokioIo, TokioTimer};
 use route::Protocol;
+use rustix::io::Errno;
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -20,11 +21,15 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::pool::{Key, Sender};
 #[cfg(feature = "testing")]
 use crate::testing::{Wire, dial};
-use crate::{stream::Stream, tls::provider, worker::Worker};
+use crate::{
+    metrics::WorkerStats, settings::Settings, stream::Stream, tls::provider, worker::Worker,
+};
 
 /// Why an endpoint could not be connected to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
+    #[error("no descriptor is left for it")]
+    Exhausted,
     #[error("HTTP failed: {0}")]
     Http(#[from] hyper::Error),
     #[error("{0}")]
@@ -41,8 +46,9 @@ pub(super) async fn connect(
     key: &Key,
     patience: Duration,
 ) -> Result<Sender, ConnectError> {
+    let open = Open::new(worker).ok_or(ConnectError::Exhausted)?;
     timeout(patience, async {
-        let socket = dial(key.address).await?;
+        let socket = dial(key.address).await.map_err(exhausted)?;
         let stream = match key.protocol {
             Protocol::Http | Protocol::Grpc | Protocol::H2c => Stream::Plain(socket),
             Protocol::Https | Protocol::Grpcs => {
@@ -58,21 +64,57 @@ pub(super) async fn connect(
             }
         };
         match key.protocol {
-            Protocol::Http | Protocol::Https => http1(worker, stream).await,
-            Protocol::Grpc | Protocol::Grpcs | Protocol::H2c => http2(worker, stream).await,
+            Protocol::Http | Protocol::Https => http1(worker, stream, open).await,
+            Protocol::Grpc | Protocol::Grpcs | Protocol::H2c => http2(worker, stream, open).await,
         }
     })
     .await
     .map_err(|_| ConnectError::Timeout)?
 }
 
-async fn http1(worker: &Rc<Worker>, stream: Socket) -> Result<Sender, ConnectError> {
+/// Counts a connection to a backend for as long as it is held. An upgraded one is counted as a tunnel.
+struct Open(Arc<WorkerStats>);
+
+impl Open {
+    /// `None` where the worker has its part of the connections, and none of them is idle.
+    fn new(worker: &Worker) -> Option<Self> {
+        let Worker { gateway, stats, .. } = worker;
+        let Settings {
+            workers, upstream, ..
+        } = &gateway.settings;
+        let part = (upstream.connections / workers.max(&1)) as u64;
+        let open = stats.upstream_open.load(Relaxed) + stats.tunnels.load(Relaxed);
+        if open >= part && !worker.pools.evict() {
+            return None;
+        }
+        stats.upstream_open.fetch_add(1, Relaxed);
+        stats.upstream_connections.fetch_add(1, Relaxed);
+        Some(Self(Arc::clone(stats)))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.upstream_open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Tells what this process lacks from what is wrong with the endpoint.
+fn exhausted(error: io::Error) -> ConnectError {
+    match Errno::from_io_error(&error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => ConnectError::Exhausted,
+        _ => error.into(),
+    }
+}
+
+async fn http1(worker: &Rc<Worker>, stream: Socket, open: Open) -> Result<Sender, ConnectError> {
     let limits = &worker.gateway.settings.upstream;
     let (sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_buf_size(limits.head_size.max(8 * 1024))
         .handshake(TokioIo::new(stream))
         .await?;
     tokio::task::spawn_local(async move {
+        let _open = open;
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "connection to a backend ended");
         }
@@ -80,7 +122,7 @@ async fn http1(worker: &Rc<Worker>, stream: Socket) -> Result<Sender, ConnectErr
     Ok(Sender::Http1(sender))
 }
 
-async fn http2(worker: &Rc<Worker>, stream: Socket) -> Result<Sender, ConnectError> {
+async fn http2(worker: &Rc<Worker>, stream: Socket, open: Open) -> Result<Sender, ConnectError> {
     let settings = &worker.gateway.settings;
     let head = u32::try_from(settings.upstream.head_size).unwrap_or(u32::MAX);
     let (sender, connection) = hyper::client::conn::http2::Builder::new(Local)
@@ -89,11 +131,15 @@ async fn http2(worker: &Rc<Worker>, stream: Socket) -> Result<Sender, ConnectErr
         // Hyper ends the whole connection when one unread stream of small frames fills half of it.
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(head)
+        // Frames for a stream that was cancelled may still come, and must be known as such: many that
+        // are not end the connection, with everyone's requests on it.
+        .max_concurrent_reset_streams(CANCELLED)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT)
         .handshake(TokioIo::new(stream))
         .await?;
     tokio::task::spawn_local(async move {
+        let _open = open;
         if let Err(error) = connection.await {
             tracing::debug!(%error, "connection to a backend ended");
         }
@@ -190,5 +236,7 @@ async fn dial(address: std::net::SocketAddr) -> io::Result<Wire> {
 
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// Streams to a backend of which it is remembered for a while that they were cancelled.
+const CANCELLED: usize = 4096;
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);

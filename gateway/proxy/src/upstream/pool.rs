@@ -191,7 +191,7 @@ impl Pools {
             return;
         }
         if self.count.get() >= self.limits.idle_per_worker {
-            self.evict();
+            let _closed = self.evict();
         }
         let mut idle = self.idle.borrow_mut();
         let connections = idle.entry(key).or_default();
@@ -202,17 +202,19 @@ impl Pools {
         self.count.set(self.count.get() + 1);
     }
 
-    /// Closes the connection that has been idle longest.
-    fn evict(&self) {
+    /// Closes the connection that has been idle longest, if one is idle.
+    pub(super) fn evict(&self) -> bool {
         let mut idle = self.idle.borrow_mut();
         let oldest = idle
             .values_mut()
             .filter(|c| !c.is_empty())
             .min_by_key(|c| c.first().map(|i| i.since));
-        if let Some(connections) = oldest {
-            connections.remove(0);
-            self.count.set(self.count.get() - 1);
-        }
+        let Some(connections) = oldest else {
+            return false;
+        };
+        connections.remove(0);
+        self.count.set(self.count.get() - 1);
+        true
     }
 
     /// Closes connections that are closed by the other side, or idle for too long.

@@ -1,0 +1,4 @@
+//! Too much of everything: the gateway refuses what it cannot hold, serves what it can, and recovers.
+
+mod descriptors;
+mod memory;
