@@ -59,9 +59,10 @@ impl Shares {
     }
 }
 
-/// Listeners and event queues of the workers, manifests, admin connections, requests of plugins.
+/// Listeners and event queues of the workers, manifests, admin connections, plugins with the requests
+/// that they send: each component has a file or two.
 fn rest(limit: u64, workers: u64) -> u64 {
-    48 + 8 * workers + (limit / 16).min(160)
+    48 + 8 * workers + (limit / 16).min(512)
 }
 
 /// The lowest limit that such a gateway starts with.
@@ -105,7 +106,7 @@ mod tests {
             assert!(shares.rest >= 56, "{shares:?}");
         }
         let shares = Shares::of(20_000, 2).unwrap();
-        assert_eq!((shares.clients, shares.rest), (9_888, 224));
+        assert_eq!((shares.clients, shares.rest), (9_712, 576));
     }
 
     #[test]

@@ -227,7 +227,9 @@ fn slots(
         .table_keep_resident(if resident == 0 { 0 } else { 64 << 10 })
         .pagemap_scan(pagemap)
         .decommit_batch_size(16)
-        .max_unused_warm_slots(256);
+        // A slot that waits to be wiped in a batch misses the end of its module, and keeps a file and
+        // memory of it until it serves another one: no more of these than this.
+        .max_unused_warm_slots(32);
     pool
 }
 
