@@ -29,6 +29,7 @@ mod reload;
 mod routing;
 mod smuggling;
 mod stalls;
+mod supply;
 mod tidy;
 mod tls;
 mod upstreams;
