@@ -103,6 +103,13 @@ impl Cluster {
         self.endpoints.load_full()
     }
 
+    /// Requests in flight at all of its endpoints.
+    pub(crate) fn in_flight(&self) -> u64 {
+        let endpoints = self.endpoints();
+        let counts = endpoints.all.iter().map(|(e, _)| e.in_flight.load(Relaxed));
+        counts.map(u64::from).sum()
+    }
+
     /// Chooses an endpoint for a request that has not been tried at those in `tried`, as filters want
     /// it where they want anything.
     pub(crate) fn choose_for(

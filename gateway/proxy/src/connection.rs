@@ -18,7 +18,7 @@ use tokio::{
     io::AsyncReadExt,
     time::{Instant, timeout, timeout_at},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::server::TlsStream;
 
 use crate::{
     body::Answer,
@@ -30,6 +30,7 @@ use crate::{
     request,
     stalls::{Conn, Framed, Verdict},
     stream::{Stream, Wire},
+    tls,
     worker::Worker,
 };
 
@@ -153,8 +154,7 @@ async fn set_up<W: Wire>(
     let mut stream = match kind {
         Kind::Http => Stream::Plain(socket),
         Kind::Https => {
-            let acceptor = TlsAcceptor::from(worker.gateway.tls());
-            let handshake = timeout_at(deadline, acceptor.accept(socket)).await;
+            let handshake = timeout_at(deadline, tls::shake_hands(socket, worker)).await;
             let failed = |error| {
                 worker.stats.failed_handshakes.fetch_add(1, Relaxed);
                 error

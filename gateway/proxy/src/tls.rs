@@ -2,21 +2,30 @@
 
 use std::{
     collections::HashMap,
+    future::poll_fn,
+    io,
+    pin::pin,
     sync::{Arc, OnceLock},
+    task::Poll,
 };
 
 use arc_swap::ArcSwap;
 use rustls::{
     CipherSuite, ServerConfig, SupportedCipherSuite,
     crypto::CryptoProvider,
-    server::{ClientHello, ResolvesServerCert},
+    server::{Acceptor, ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use time::{Duration, OffsetDateTime};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::yield_now,
+};
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::snapshot::Snapshot;
+use crate::{snapshot::Snapshot, worker::Worker};
 
 /// Certificates by host, as the snapshot holds them.
 #[derive(Debug, Default)]
@@ -55,6 +64,25 @@ impl ResolvesServerCert for Resolver {
             own.or(certificates.default.as_ref())
                 .unwrap_or(&self.fallback),
         ))
+    }
+}
+
+/// Shakes hands. What a ClientHello asks for costs as much as many requests: a flood of them takes
+/// turns with whatever else the worker has to do.
+pub(crate) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    worker: &Worker,
+) -> io::Result<TlsStream<S>> {
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    // Never closed.
+    let turn = worker.handshakes.acquire().await;
+    let mut handshake = pin!(hello.into_stream(worker.gateway.tls()));
+    let first = poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await;
+    yield_now().await;
+    drop(turn);
+    match first {
+        Poll::Ready(done) => done,
+        Poll::Pending => handshake.await,
     }
 }
 

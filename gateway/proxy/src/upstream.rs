@@ -35,6 +35,7 @@ use crate::{
 mod connect;
 mod pool;
 mod retry;
+mod share;
 
 /// A backend's response, with the connection it comes on.
 pub(crate) struct Reply {
@@ -52,6 +53,9 @@ pub(crate) struct Outgoing<'a> {
     /// Whether the head is wanted later.
     pub(crate) keep: bool,
 }
+
+/// Where a request goes.
+type Place<'a> = (&'a Cluster, &'a Arc<Endpoint>, &'a Key);
 
 /// What came of a request at one endpoint.
 enum Attempt {
@@ -83,7 +87,7 @@ pub(crate) async fn send(
         }
         tried.push(endpoint.address);
         let key = Key::new(endpoint.address, route.config.protocol, cluster);
-        match attempt(worker, route, &endpoint, &key, &mut request).await {
+        match attempt(worker, route, (cluster, &endpoint, &key), &mut request).await {
             Attempt::Answered(reply) => return Ok(reply),
             Attempt::Over(reason) => return Err(reason),
             Attempt::Failed(reason) => last = reason,
@@ -97,13 +101,12 @@ pub(crate) async fn send(
 async fn attempt(
     worker: &Rc<Worker>,
     route: &LiveRoute,
-    endpoint: &Arc<Endpoint>,
-    key: &Key,
+    (cluster, endpoint, key): Place<'_>,
     request: &mut Outgoing<'_>,
 ) -> Attempt {
     let replayable = retry::is_replayable(request);
     loop {
-        let (mut sender, pooled) = match obtain(worker, route, endpoint, key).await {
+        let (mut sender, pooled) = match obtain(worker, route, (cluster, endpoint, key)).await {
             Ok(obtained) => obtained,
             // Another endpoint would take as many descriptors.
             Err(ConnectError::Exhausted) => return Attempt::Over(Reason::Overload),
@@ -210,8 +213,7 @@ async fn wait<T>(
 async fn obtain(
     worker: &Rc<Worker>,
     route: &LiveRoute,
-    endpoint: &Arc<Endpoint>,
-    key: &Key,
+    (cluster, endpoint, key): Place<'_>,
 ) -> Result<(Sender, bool), ConnectError> {
     if let Some(sender) = worker.pools.take(key) {
         return Ok((sender, true));
@@ -227,8 +229,11 @@ async fn obtain(
     {
         return Ok((sender, true));
     }
-    // Boxed, as it is large and rare: every request's future would be as large.
-    let connected = Box::pin(connect::connect(worker, key, route.connect_timeout)).await;
+    let connected = match share::Open::new(worker, cluster) {
+        // Boxed, as it is large and rare: every request's future would be as large.
+        Some(open) => Box::pin(connect::connect(worker, key, open, route.connect_timeout)).await,
+        None => Err(ConnectError::Exhausted),
+    };
     match connected {
         Ok(sender) => {
             worker.pools.share(key, &sender);

@@ -10,8 +10,8 @@ use std::{
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{mpsc, watch},
-    task::spawn_local,
+    sync::{Semaphore, mpsc, watch},
+    task::{spawn_local, yield_now},
     time::{Instant, interval, sleep},
 };
 
@@ -33,6 +33,8 @@ pub(crate) struct Worker {
     pub(crate) pools: Pools,
     pub(crate) connections: Connections,
     pub(crate) waits: Waits,
+    /// Held while a handshake computes: one has its turn, then everyone else.
+    pub(crate) handshakes: Semaphore,
 }
 
 /// A connection that was accepted by one worker for another.
@@ -62,6 +64,7 @@ impl Worker {
             pools,
             connections: Connections::default(),
             waits: Waits::default(),
+            handshakes: Semaphore::new(1),
         })
     }
 
@@ -127,6 +130,7 @@ impl Worker {
             }
         };
         let mut backoff = BACKOFF;
+        let mut batch = 0;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -137,6 +141,12 @@ impl Worker {
                 Ok((socket, address)) => {
                     backoff = BACKOFF;
                     self.place(socket, address, kind, &inboxes);
+                    batch += 1;
+                    if batch >= BATCH {
+                        // Requests, and the other listener, have their turn.
+                        batch = 0;
+                        yield_now().await;
+                    }
                 }
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
@@ -272,6 +282,8 @@ fn is_passing(error: &io::Error) -> bool {
     )
 }
 
+/// Connections that are accepted before others have their turn.
+const BATCH: u32 = 16;
 const BACKOFF: Duration = Duration::from_millis(10);
 const MAX_BACKOFF: Duration = Duration::from_millis(500);
 const DRAIN_LOOK: Duration = Duration::from_millis(20);

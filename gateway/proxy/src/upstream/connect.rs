@@ -3,7 +3,7 @@
 use std::{
     io,
     rc::Rc,
-    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -18,12 +18,13 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::time::timeout;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::pool::{Key, Sender};
+use super::{
+    pool::{Key, Sender},
+    share::Open,
+};
 #[cfg(feature = "testing")]
 use crate::testing::{Wire, dial};
-use crate::{
-    metrics::WorkerStats, settings::Settings, stream::Stream, tls::provider, worker::Worker,
-};
+use crate::{stream::Stream, tls::provider, worker::Worker};
 
 /// Why an endpoint could not be connected to.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +45,9 @@ pub(crate) enum ConnectError {
 pub(super) async fn connect(
     worker: &Rc<Worker>,
     key: &Key,
+    open: Open,
     patience: Duration,
 ) -> Result<Sender, ConnectError> {
-    let open = Open::new(worker).ok_or(ConnectError::Exhausted)?;
     timeout(patience, async {
         let socket = dial(key.address).await.map_err(exhausted)?;
         let stream = match key.protocol {
@@ -70,33 +71,6 @@ pub(super) async fn connect(
     })
     .await
     .map_err(|_| ConnectError::Timeout)?
-}
-
-/// Counts a connection to a backend for as long as it is held. An upgraded one is counted as a tunnel.
-struct Open(Arc<WorkerStats>);
-
-impl Open {
-    /// `None` where the worker has its part of the connections, and none of them is idle.
-    fn new(worker: &Worker) -> Option<Self> {
-        let Worker { gateway, stats, .. } = worker;
-        let Settings {
-            workers, upstream, ..
-        } = &gateway.settings;
-        let part = (upstream.connections / workers.max(&1)) as u64;
-        let open = stats.upstream_open.load(Relaxed) + stats.tunnels.load(Relaxed);
-        if open >= part && !worker.pools.evict() {
-            return None;
-        }
-        stats.upstream_open.fetch_add(1, Relaxed);
-        stats.upstream_connections.fetch_add(1, Relaxed);
-        Some(Self(Arc::clone(stats)))
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.upstream_open.fetch_sub(1, Relaxed);
-    }
 }
 
 /// Tells what this process lacks from what is wrong with the endpoint.
