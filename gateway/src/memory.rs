@@ -204,7 +204,7 @@ const CALM: Duration = Duration::from_millis(50);
 /// milliseconds.
 const CLOSE: Duration = Duration::from_millis(10);
 /// How long it must be better before it is said to be.
-const LASTING: Duration = Duration::from_secs(1);
+const LASTING: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
