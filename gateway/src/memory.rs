@@ -118,9 +118,9 @@ impl Watch {
         // Better none than a wrong one: the next look may tell.
         let used = self.budget.used().unwrap_or(0);
         let near = used >= limit / 4 * 3;
-        // A burst goes on: what counts is where it will be at the next look.
+        // A burst goes on: what counts is where it will be when what follows shows, in two looks.
         let growth = if near {
-            used.saturating_sub(self.used)
+            used.saturating_sub(self.used).saturating_mul(2)
         } else {
             0
         };

@@ -2,6 +2,7 @@
 
 mod admin;
 mod process;
+mod until;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -255,22 +256,6 @@ impl Gateway {
     /// Removes a file.
     pub fn remove(&self, name: &str) {
         std::fs::remove_file(self.folder.path().join(name)).expect("a file to remove");
-    }
-
-    /// Waits until a path of a host answers with this status.
-    pub async fn until_status(&self, host: &str, path: &str, status: u16) {
-        let what = format!("{host}{path} answers {status}");
-        until(&what, async || self.get(host, path).await.status == status).await;
-    }
-
-    /// Waits until `a.test` is served on a new connection.
-    pub async fn until_served(&self) {
-        until("new connections are served", async || {
-            let asked = get("/").host("a.test");
-            let answer = self.connect().await.try_ask(&asked).await;
-            answer.is_ok_and(|answer| answer.status == 200)
-        })
-        .await;
     }
 
     /// What it logged so far.

@@ -250,7 +250,7 @@ async fn aborts(gateway: Arc<Gateway>, figures: Arc<Figures>) {
             _ => {
                 connection
                     .send(get("/").host("filtered.test").bytes())
-                    .await
+                    .await;
             }
         }
         drop(connection);
