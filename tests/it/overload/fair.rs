@@ -21,9 +21,9 @@ async fn times(connection: &mut Connection, count: usize) -> Vec<Duration> {
     times
 }
 
-fn told(what: &str, times: &[Duration]) {
+fn told(what: &str, times: &[Duration]) -> String {
     let (middle, last) = (times[times.len() / 2], times[times.len() - 1]);
-    println!("{what}: median {middle:?}, longest {last:?}");
+    format!("{what}: median {middle:?}, longest {last:?}")
 }
 
 /// Shakes hands again and again.
@@ -49,8 +49,8 @@ async fn a_flood_on_one_listener_does_not_starve_the_other() {
     let gw = crate::in_front_of(&up).start().await;
     let mut plain = gw.connect().await;
     let mut secure = gw.tls(&TlsOptions::lenient(), "a.test").await.http1();
-    told("plain, alone", &times(&mut plain, 200).await);
-    told("TLS, alone", &times(&mut secure, 200).await);
+    println!("{}", told("plain, alone", &times(&mut plain, 200).await));
+    println!("{}", told("TLS, alone", &times(&mut secure, 200).await));
 
     let flood: Vec<_> = (0..50)
         .map(|_| tokio::spawn(handshakes(gw.https())))
@@ -58,7 +58,7 @@ async fn a_flood_on_one_listener_does_not_starve_the_other() {
     let before = gw.metric("portcullis_tls_handshakes_total").await;
     let beside = times(&mut plain, 200).await;
     let made = gw.metric("portcullis_tls_handshakes_total").await - before;
-    told("plain, beside a flood of handshakes", &beside);
+    println!("{}", told("plain, beside a flood of handshakes", &beside));
     println!("{made} handshakes meanwhile");
     for task in flood {
         task.abort();
@@ -69,7 +69,7 @@ async fn a_flood_on_one_listener_does_not_starve_the_other() {
     let before = gw.metric("portcullis_connections_accepted_total").await;
     let beside = times(&mut secure, 200).await;
     let made = gw.metric("portcullis_connections_accepted_total").await - before;
-    told("TLS, beside a flood of connections", &beside);
+    println!("{}", told("TLS, beside a flood of connections", &beside));
     println!("{made} connections meanwhile");
     for task in flood {
         task.abort();

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 const MEBIBYTE: u64 = 1 << 20;
 /// A few times what the program takes when it starts.
 const LIMIT: u64 = 160 * MEBIBYTE;
-const CONNECTIONS: usize = 50;
+const CONNECTIONS: u32 = 50;
 const STREAMS: u32 = 100;
 
 /// Asks for large responses on every stream of a connection and takes none; again and again.
@@ -135,7 +135,7 @@ async fn streams_that_are_not_read_are_shed_before_the_limit() {
         LIMIT / MEBIBYTE,
         start / MEBIBYTE,
         peak / MEBIBYTE,
-        CONNECTIONS as u32 * STREAMS,
+        CONNECTIONS * STREAMS,
         gw.metric("portcullis_connections_shed_total").await,
         gw.metric("portcullis_requests_shed_total").await,
         rounds.load(Relaxed),
