@@ -15,7 +15,7 @@ use clap::{
     builder::BoolishValueParser,
 };
 
-pub(crate) use arguments::{AccessTarget, Arguments, Redirect};
+pub(crate) use arguments::{AccessTarget, Arguments, Origin, Redirect};
 pub(crate) use author::{
     BenchFlags, BuildFlags, InspectFlags, NewFlags, PluginCommand, TermFlags, TestFlags,
 };
@@ -35,7 +35,7 @@ struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the gateway on a folder of Kubernetes manifests, and apply every change to them live
+    /// Run the gateway on a cluster, or on a folder of Kubernetes manifests; every change acts at once
     Run(Box<RunFlags>),
     /// Try it: three small backends, their Ingresses and the gateway, with lines to paste
     Demo(DemoFlags),
@@ -51,9 +51,13 @@ pub(crate) enum Command {
 /// Flags of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunFlags {
-    /// Folder of Kubernetes YAML and JSON to serve and to watch; may be repeated
+    /// Folder of Kubernetes YAML and JSON to serve and to watch, without a cluster; may be repeated
     #[arg(long, value_name = "DIR")]
     pub(crate) manifests: Vec<PathBuf>,
+    /// How to reach the cluster to watch [default: the pod's ServiceAccount, else KUBECONFIG, else
+    /// ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) listen: ListenFlags,
     #[command(flatten)]
@@ -61,7 +65,7 @@ pub(crate) struct RunFlags {
     #[command(flatten)]
     pub(crate) serving: ServingFlags,
     #[command(flatten)]
-    pub(crate) later: LaterFlags,
+    pub(crate) status: StatusFlags,
     #[command(flatten)]
     pub(crate) limits: LimitFlags,
 }
@@ -125,16 +129,19 @@ pub(crate) struct ServingFlags {
     pub(crate) drain_timeout: String,
 }
 
-/// Flags that are checked, but have nothing to act on yet.
+/// Flags about what is written into a cluster.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Without effect yet")]
-pub(crate) struct LaterFlags {
+#[command(next_help_heading = "Status of Ingresses in a cluster")]
+pub(crate) struct StatusFlags {
     /// Service whose addresses are written into the status of Ingresses
     #[arg(long, value_name = "NS/NAME")]
     pub(crate) publish_service: Option<String>,
-    /// Addresses that are written into the status of Ingresses
+    /// Addresses that are written into the status of Ingresses, instead of a Service's
     #[arg(long, value_name = "IP|HOST", value_delimiter = ',')]
     pub(crate) publish_address: Vec<String>,
+    /// Lease that elects which gateway writes [default: portcullis-CLASS in the gateway's namespace]
+    #[arg(long, value_name = "[NS/]NAME")]
+    pub(crate) leader_lease: Option<String>,
 }
 
 /// Flags of `demo`.

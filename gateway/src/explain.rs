@@ -12,7 +12,7 @@ use crate::{
     cli::{ExplainFlags, Format, Mistakes, Reader},
     client, complain,
     filters::{Loader, Patience},
-    publish, say,
+    publish, say, source,
 };
 
 /// `portcullis explain URL`.
@@ -58,7 +58,8 @@ fn from_manifests(
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    let mut folder = publish::open(manifests).map_err(|error| Mistakes::one(error.to_string()))?;
+    let mut folder =
+        source::open_folder(manifests).map_err(|error| Mistakes::one(error.to_string()))?;
     let mut objects = publish::objects();
     let mut problems = folder.read(&mut objects);
     let (config, found) = ingress::translate(&objects, options);

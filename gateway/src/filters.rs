@@ -10,6 +10,7 @@ mod slot;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -103,6 +104,16 @@ impl Loader {
             generation: 0,
             patience,
             wake,
+        }
+    }
+
+    /// From now on, no plugin sends requests to these addresses.
+    pub(crate) fn deny(&mut self, addresses: Vec<IpAddr>) {
+        if self.settings.http.denied != addresses {
+            if let Some((engine, _)) = &self.sandbox {
+                engine.deny(addresses.clone());
+            }
+            self.settings.http.denied = addresses;
         }
     }
 

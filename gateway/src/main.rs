@@ -12,6 +12,7 @@ mod low_ports;
 mod publish;
 mod run;
 mod shipped;
+mod source;
 mod state;
 
 mod descriptors;

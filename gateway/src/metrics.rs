@@ -59,6 +59,19 @@ pub(crate) fn text(state: &State, dropped: Option<u64>) -> String {
         "How often the configuration was read.",
         state.reads.load(Ordering::Relaxed),
     );
+    let watches: String = state.watches().iter().fold(String::new(), |text, watch| {
+        let (resource, up) = (&watch.resource, u8::from(watch.up));
+        text + &format!("{WATCHES}{{resource=\"{resource}\"}} {up}\n")
+    });
+    if !watches.is_empty() {
+        family(
+            &mut out,
+            WATCHES,
+            "gauge",
+            "Whether a kind of the cluster is watched.",
+            &watches,
+        );
+    }
     if let Some(dropped) = dropped {
         single(
             &mut out,
@@ -92,6 +105,7 @@ const BUILD: &str = "portcullis_build_info";
 const READY: &str = "portcullis_ready";
 const PROBLEMS: &str = "portcullis_problems";
 const READS: &str = "portcullis_config_reads_total";
+const WATCHES: &str = "portcullis_cluster_watch_up";
 const DROPPED: &str = "portcullis_access_log_dropped_total";
 const LIMIT: &str = "portcullis_memory_limit_bytes";
 const RESIDENT: &str = "process_resident_memory_bytes";

@@ -1,29 +1,27 @@
-//! From manifests to what is served, off the request path: read, translate, publish, and again at
+//! From objects to what is served, off the request path: read, translate, publish, and again at
 //! every change. A part that cannot be used is a problem; the rest is served.
 
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
     sync::Arc,
     time::SystemTime,
 };
 
-use anyhow::bail;
-use ingress::{Folder, Objects, Options, Problem, Severity, Watch};
+use ingress::{Leave, Objects, Options, PluginState, Problem, Publishing, Severity};
 use proxy::{CertificateProblem, Gateway};
 use route::{Certificate, Config, HostPattern};
 
 use crate::{
-    cli::plugin_names,
-    filters::{Loader, Patience, Prepared},
+    cli::{Origin, plugin_names},
+    filters::{Loader, Patience, PluginView, Prepared},
+    source::Source,
     state::State,
 };
 
-/// Reads a folder, and gives the gateway what it says.
+/// Reads a source, and gives the gateway what it says.
 pub(crate) struct Publisher {
-    folder: Folder,
-    watch: Watch,
+    source: Source,
     objects: Objects,
     options: Options,
     loader: Loader,
@@ -41,24 +39,17 @@ struct Told {
 }
 
 impl Publisher {
-    /// Opens and watches the folder without reading it: no change falls between the two.
+    /// Opens and watches the source without reading it: no change falls between the two.
     pub(crate) fn open(
-        manifests: Vec<PathBuf>,
-        (options, sandbox): (Options, wasm::Settings),
+        origin: Origin,
+        (mut options, sandbox, publishing): (Options, wasm::Settings, Publishing),
         gateway: Arc<Gateway>,
         state: Arc<State>,
     ) -> anyhow::Result<Self> {
-        let mut folder = open(manifests)?;
-        if let Some(plugins) = &options.plugin_folder {
-            folder.watch_also(plugins);
-        }
-        let watch = folder.watch()?;
-        let waker = watch.waker();
-        let wake = Arc::new(move || waker.wake());
+        let source = Source::open(origin, &mut options, publishing)?;
         Ok(Self {
-            loader: Loader::new(sandbox, Patience::Serving, wake),
-            watch,
-            folder,
+            loader: Loader::new(sandbox, Patience::Serving, source.waker()),
+            source,
             objects: objects(),
             options,
             gateway,
@@ -67,20 +58,27 @@ impl Publisher {
         })
     }
 
-    /// Publishes the first configuration, says so, and publishes every change after it.
+    /// What ends the writing into a cluster, if there is one.
+    pub(crate) fn leave(&mut self) -> Option<Leave> {
+        self.source.leave()
+    }
+
+    /// Publishes the first complete configuration, says so, and publishes every change after it.
     pub(crate) fn run(mut self, first: impl FnOnce()) {
-        self.publish();
-        first();
+        let mut first = Some(first);
         loop {
-            self.watch.wait();
             self.publish();
+            if let Some(first) = first.take_if(|_| self.source.is_complete()) {
+                first();
+            }
+            self.source.wait();
         }
     }
 
     /// One round. No input can end it: a defect that panics is a problem like any other.
     fn publish(&mut self) {
         let round = catch_unwind(AssertUnwindSafe(|| self.round()));
-        let problems = round.unwrap_or_else(|_| {
+        let Some(problems) = round.unwrap_or_else(|_| {
             let mut problems = self.state.configured().to_vec();
             problems.push(Problem {
                 severity: Severity::Error,
@@ -95,14 +93,32 @@ impl Publisher {
                 hint: "what was served before is served on; please report it with the log"
                     .to_owned(),
             });
-            problems
-        });
+            Some(problems)
+        }) else {
+            return;
+        };
         self.state.replace(problems);
+        if self.source.is_complete() {
+            let plugins = self.state.plugins();
+            let states = plugins.iter().filter_map(PluginView::state);
+            let states: Vec<PluginState> = states.collect();
+            self.source.published(&self.state.problems(), states);
+        }
     }
 
-    fn round(&mut self) -> Vec<Problem> {
-        let mut problems = self.folder.read(&mut self.objects);
+    /// The problems of what is served now; nothing where nothing changed.
+    fn round(&mut self) -> Option<Vec<Problem>> {
         self.options.now = now();
+        let mut problems = self.source.read(&mut self.objects, &self.options);
+        self.state.set_watches(self.source.watches());
+        if !self.source.is_complete() {
+            // A part would answer 404 where the whole does not.
+            return Some(ordered(problems));
+        }
+        if !self.source.changed() {
+            return None;
+        }
+        self.loader.deny(self.source.api_server(&self.objects));
         self.options.plugin_files = plugin_names(self.options.plugin_folder.as_deref());
         let (config, found) = ingress::translate(&self.objects, &self.options);
         problems.extend(found);
@@ -117,7 +133,7 @@ impl Publisher {
         self.state.set_plugins(plugins);
         self.told.take(config, said);
         problems.extend(self.told.problems.iter().cloned());
-        ordered(problems)
+        Some(ordered(problems))
     }
 }
 
@@ -138,18 +154,6 @@ impl Told {
             problems,
         };
     }
-}
-
-/// Opens folders of manifests. A file alone would be a trap: editors replace files.
-pub(crate) fn open(manifests: Vec<PathBuf>) -> anyhow::Result<Folder> {
-    let file = manifests.iter().find(|path| path.is_file());
-    if let Some(path) = file {
-        bail!(
-            "the manifests at {} are a file; write the folder that holds it",
-            path.display()
-        );
-    }
-    Ok(Folder::open(manifests)?)
 }
 
 /// The objects of nothing yet, with certificates read as the gateway reads them.

@@ -66,19 +66,20 @@ struct Program {
 }
 
 impl Program {
-    /// Binds every listener and opens the manifests: what fails, fails before anything is served.
+    /// Binds every listener and opens the source: what fails, fails before anything is served.
     fn prepare(arguments: Arguments) -> anyhow::Result<Self> {
         let Arguments {
             mut settings,
             options,
             sandbox,
-            manifests,
+            origin,
             admin,
             metrics,
             memory,
             redirect,
             access,
             log: _,
+            publishing,
             idle,
         } = arguments;
 
@@ -97,7 +98,7 @@ impl Program {
         descriptors::share(&mut settings)?;
         let memory = Budget::find(memory);
         for flag in idle {
-            tracing::warn!("has no effect yet: {flag}");
+            tracing::warn!("has no effect with --manifests: {flag}");
         }
 
         let port = match redirect {
@@ -110,8 +111,8 @@ impl Program {
         let gateway = Gateway::new(settings, access, wasm::tidy)?;
         let state = Arc::new(State::default());
         let publisher = Publisher::open(
-            manifests,
-            (options, sandbox),
+            origin,
+            (options, sandbox, publishing),
             Arc::clone(&gateway),
             Arc::clone(&state),
         )?;
@@ -140,13 +141,14 @@ impl Program {
         let Self {
             gateway,
             listeners,
-            publisher,
+            mut publisher,
             state,
             access,
             admin,
             metrics,
             memory,
         } = self;
+        let leave = publisher.leave();
         let mut signals = Signals::listen()?;
         let addresses = Addresses {
             http: listeners.http(),
@@ -173,7 +175,7 @@ impl Program {
             .name("publish".to_owned())
             .spawn(publishing)?;
         let stopped = tokio::select! {
-            published = published => { published.context("the manifests could not be read")?; None }
+            published = published => { published.context("the objects could not be read")?; None }
             name = signals.next() => Some(name),
         };
         if stopped.is_some() {
@@ -191,8 +193,13 @@ impl Program {
         let name = signals.next().await;
         state.enter(Phase::Draining);
         tracing::info!(signal = name, "draining: finishing what runs");
+        let left = async {
+            if let Some(leave) = leave {
+                leave.leave().await;
+            }
+        };
         let code = tokio::select! {
-            () = workers.drain() => ExitCode::SUCCESS,
+            _ = async { tokio::join!(workers.drain(), left) } => ExitCode::SUCCESS,
             name = signals.next() => {
                 tracing::warn!(signal = name, "stopping at once: what ran is broken off");
                 FAILED.into()

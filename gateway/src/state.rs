@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use ingress::{Problem, Severity};
+use ingress::{Problem, Severity, WatchState};
 
 use crate::filters::PluginView;
 
@@ -28,6 +28,7 @@ struct Known {
     problems: Arc<Vec<Problem>>,
     overload: Option<Problem>,
     plugins: Arc<Vec<PluginView>>,
+    watches: Vec<WatchState>,
 }
 
 /// The limit of the process' memory, for metrics.
@@ -77,6 +78,16 @@ impl State {
     /// Takes the plugins of a new configuration.
     pub(crate) fn set_plugins(&self, plugins: Vec<PluginView>) {
         self.lock().plugins = Arc::new(plugins);
+    }
+
+    /// How the kinds of a cluster are watched.
+    pub(crate) fn watches(&self) -> Vec<WatchState> {
+        self.lock().watches.clone()
+    }
+
+    /// Takes how they are watched now.
+    pub(crate) fn set_watches(&self, watches: Vec<WatchState>) {
+        self.lock().watches = watches;
     }
 
     /// The problems there are now.

@@ -10,7 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
-    Answer, Connection, Frames, Handshake, Http2, Object, PluginBuilder, Request, TlsOptions,
+    Answer, Api, Connection, Frames, Handshake, Http2, Object, PluginBuilder, Request, TlsOptions,
     Upstream, binary, endpoint, get, service, slice, until,
 };
 use process::Process;
@@ -21,6 +21,7 @@ pub struct GatewayBuilder {
     files: Vec<(String, Vec<u8>)>,
     flags: Vec<String>,
     open_files: Option<u32>,
+    kubeconfig: Option<PathBuf>,
 }
 
 /// A gateway with one worker and no manifests.
@@ -75,6 +76,14 @@ impl GatewayBuilder {
         self
     }
 
+    /// Watches this API server instead of a folder.
+    pub fn cluster(self, api: &Api) -> Self {
+        Self {
+            kubeconfig: Some(api.kubeconfig()),
+            ..self
+        }
+    }
+
     /// Lets it open so many files and sockets.
     pub fn open_files(self, limit: u32) -> Self {
         Self {
@@ -99,8 +108,12 @@ impl GatewayBuilder {
         for (name, text) in &self.files {
             write(&folder.path().join(name), text);
         }
-        let mut arguments: Vec<String> = ["run", "--manifests"].map(str::to_owned).to_vec();
-        arguments.push(folder.path().display().to_string());
+        let (source, path) = match &self.kubeconfig {
+            Some(path) => ("--kubeconfig", path.as_path()),
+            None => ("--manifests", folder.path()),
+        };
+        let path = path.display().to_string();
+        let mut arguments = vec!["run".to_owned(), source.to_owned(), path];
         let given = |name: &str| {
             self.flags
                 .iter()

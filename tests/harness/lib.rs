@@ -21,6 +21,7 @@
     reason = "a harness that cannot go on fails its test"
 )]
 
+mod api;
 mod binary;
 mod certificates;
 mod frames;
@@ -35,6 +36,7 @@ mod upstream;
 mod wait;
 mod wire;
 
+pub use api::{Api, Fault, Streaming, api};
 pub use binary::{
     Outcome, portcullis, portcullis_command, portcullis_command_with_files, run, target, tool,
 };

@@ -38,6 +38,11 @@ impl PluginBuilder {
         self
     }
 
+    /// The object alone.
+    pub fn object(self) -> Object {
+        self.object
+    }
+
     /// Leaves the file away.
     pub fn without_file(self) -> Self {
         Self { file: None, ..self }

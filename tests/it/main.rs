@@ -11,6 +11,7 @@ mod author;
 mod backends;
 mod c;
 mod check;
+mod cluster;
 mod conformance;
 mod deploy;
 mod examples;

@@ -20,7 +20,7 @@ use crate::{
     manifest::Key,
     objects::{Object, Objects},
     parallel,
-    problem::{Problem, Severity},
+    problem::{Problem, Severity, mark_last_good},
 };
 use load::{Loaded, load};
 use scan::{Scan, Seen, Stamp};
@@ -321,18 +321,6 @@ impl Folder {
             mark_last_good(std::slice::from_mut(&mut problem));
         }
         problem
-    }
-}
-
-/// Says that what was there before goes on.
-fn mark_last_good(problems: &mut [Problem]) {
-    for problem in problems
-        .iter_mut()
-        .filter(|p| p.severity == Severity::Error)
-    {
-        problem
-            .message
-            .push_str(" (the last good state goes on serving)");
     }
 }
 

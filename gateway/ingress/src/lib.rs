@@ -1,11 +1,13 @@
 //! Kubernetes objects in, [`route::Config`] out.
 //!
 //! Sources feed [`Objects`]; [`translate`] is pure and total: a bad object is a [`Problem`] and never
-//! hurts another one. This is the only room that names Kubernetes types; it knows nothing of sockets,
-//! TLS or HTTP servers.
+//! hurts another one. This is the only room that names Kubernetes types; it knows nothing of the proxy,
+//! its sockets and its TLS.
 #![forbid(unsafe_code)]
 
 mod folder;
+
+mod cluster;
 
 mod manifest;
 
@@ -19,6 +21,7 @@ mod translate;
 
 mod problem;
 
+pub use cluster::{Access, AccessError, Cluster, Leave, PluginState, Publishing, WatchState};
 pub use folder::{Folder, SourceError, Waker, Watch};
 pub use objects::{CertificateFacts, Inspect, Kind, Object, Objects};
 pub use problem::{Problem, Severity};

@@ -8,11 +8,13 @@ mod legacy;
 mod node;
 mod unknown;
 mod validate;
+mod wire;
 mod yaml;
 
 use std::sync::Arc;
 
-pub(crate) use node::{Lines, push_key, shorten};
+pub(crate) use node::{Lines, Node, push_key, shorten};
+pub(crate) use wire::read as read_node;
 
 use crate::{
     objects::{Kind, Object},
@@ -36,8 +38,8 @@ pub(crate) struct Contents {
     pub(crate) failures: Vec<Problem>,
 }
 
-/// An object of ours in a file.
-#[derive(Debug)]
+/// An object of ours, as it was found.
+#[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) key: Key,
     /// The object, unless the API server would refuse it.

@@ -1,5 +1,7 @@
 //! The last known objects, by kind, namespace and name.
 
+#[cfg(test)]
+mod crd;
 pub(crate) mod model;
 mod object;
 mod place;
@@ -180,20 +182,36 @@ impl Objects {
         }
     }
 
-    /// Makes these the only objects of their kind, as after a new list from the API server.
-    pub fn reset(&mut self, kind: Kind, objects: Vec<Object>) {
-        let mut gone = self.names(kind);
-        for object in objects.into_iter().filter(|o| o.kind() == kind) {
-            let subject = object.subject();
-            gone.remove(&(subject.namespace.clone(), subject.name.clone()));
-            self.apply(object);
-        }
-        for (namespace, name) in gone {
-            self.delete(kind, &namespace, &name);
+    /// Whether an object of this kind is known.
+    pub(crate) fn contains(&self, kind: Kind, namespace: &str, name: &str) -> bool {
+        self.subject(kind, namespace, name).is_some()
+    }
+
+    /// Whether this very object is known.
+    pub(crate) fn holds(&self, object: &Object) -> bool {
+        let Subject {
+            namespace, name, ..
+        } = object.subject();
+        match &object.0 {
+            Stored::Class(class) => self.classes.get(name) == Some(class),
+            Stored::Ingress(ingress) => self.ingresses.find(namespace, name) == Some(ingress),
+            Stored::Service(service) => self.services.find(namespace, name) == Some(service),
+            Stored::Slice(slice) => {
+                let of_service = self.slices.find(namespace, &slice.service);
+                of_service.and_then(|slices| slices.get(name)) == Some(slice)
+            }
+            Stored::Endpoints(_, subsets) => self.endpoints.find(namespace, name) == Some(subsets),
+            Stored::Plugin(plugin) => self.plugins.find(namespace, name) == Some(plugin),
+            Stored::Secret(secret) => {
+                let current = self.secrets.find(namespace, name);
+                let current = current.and_then(|state| state.current.as_ref());
+                current.is_some_and(|(current, _)| current == secret)
+            }
         }
     }
 
-    fn names(&self, kind: Kind) -> BTreeSet<(String, String)> {
+    /// The namespaces and names of all objects of a kind.
+    pub(crate) fn names(&self, kind: Kind) -> BTreeSet<(String, String)> {
         match kind {
             Kind::IngressClass => self
                 .classes

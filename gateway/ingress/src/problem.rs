@@ -114,6 +114,18 @@ impl Problem {
     }
 }
 
+/// Says that what was there before goes on.
+pub(crate) fn mark_last_good(problems: &mut [Problem]) {
+    for problem in problems
+        .iter_mut()
+        .filter(|p| p.severity == Severity::Error)
+    {
+        problem
+            .message
+            .push_str(" (the last good state goes on serving)");
+    }
+}
+
 /// An object that problems are about, and where it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Subject {

@@ -53,6 +53,8 @@ pub struct Options {
     pub ceilings: Ceilings,
     /// Where the objects come from.
     pub mode: Mode,
+    /// Whether a cluster's endpoints may be on this machine, as the cluster itself is.
+    pub loopback: bool,
     /// The time, in seconds since 1970.
     pub now: i64,
 }
@@ -71,6 +73,7 @@ impl Default for Options {
             shared_plugin_namespaces: Vec::new(),
             ceilings: Ceilings::default(),
             mode: Mode::Manifests,
+            loopback: false,
             now: 0,
         }
     }
@@ -137,6 +140,11 @@ pub fn translate(objects: &Objects, options: &Options) -> (Config, Vec<Problem>)
     problems.sort_by(Problem::order);
     problems.dedup();
     (config, problems)
+}
+
+/// The Ingresses of ours, oldest first.
+pub(crate) fn select<'a>(objects: &'a Objects, options: &Options) -> Vec<&'a Ingress> {
+    class::select(objects, options, &mut Vec::new())
 }
 
 /// The filters that ship.

@@ -141,6 +141,7 @@ impl Gateway {
 
     /// Starts the workers on these listeners.
     pub fn start(self: &Arc<Self>, listeners: Listeners) -> io::Result<Workers> {
+        listeners.listen()?;
         let (stage, stages) = watch::channel(Stage::Serving);
         let (alive, ended) = mpsc::channel(1);
         let (inboxes, outlets): (Vec<_>, Vec<_>) =

@@ -1,15 +1,18 @@
 //! The sockets that clients connect to: one set for each worker, on the same ports.
+//!
+//! They are bound early, so that a port in use is found out early, and listen when there is something to
+//! serve: before, connections are refused.
 
 use std::{
     io,
     net::{SocketAddr, TcpListener},
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::settings::Settings;
 
-/// Bound sockets that nobody accepts from yet.
+/// Bound sockets that take no connections yet.
 #[derive(Debug)]
 pub struct Listeners {
     http: SocketAddr,
@@ -83,12 +86,16 @@ impl Listeners {
             .as_socket()
             .unwrap_or(address);
         drop(probe);
-        let sockets = (0..workers).map(|_| {
-            let socket = socket(bound, true)?;
-            socket.listen(BACKLOG)?;
-            Ok(TcpListener::from(socket))
-        });
+        let sockets = (0..workers).map(|_| Ok(TcpListener::from(socket(bound, true)?)));
         Ok((sockets.collect::<io::Result<_>>().map_err(failed)?, bound))
+    }
+
+    /// Takes connections from now on.
+    pub(crate) fn listen(&self) -> io::Result<()> {
+        let sockets = self.workers.iter().flatten();
+        sockets
+            .map(|(_, socket)| SockRef::from(socket).listen(BACKLOG))
+            .collect()
     }
 
     /// Where plain HTTP is served.

@@ -6,13 +6,13 @@ use std::{
     thread,
 };
 
-use ingress::Mode;
+use ingress::{Access, Mode, Publishing};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{memory::Limit, publish, shipped::SHIPPED};
 
 use super::{
-    LaterFlags, Mistakes, Reader, ReadingFlags, RunFlags, ServingFlags, limits::Read,
+    Mistakes, Reader, ReadingFlags, RunFlags, ServingFlags, StatusFlags, limits::Read,
     listen::Addresses, plugins::names, value::Zero,
 };
 
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     pub(crate) options: ingress::Options,
     /// What plugins run in.
     pub(crate) sandbox: wasm::Settings,
-    pub(crate) manifests: Vec<PathBuf>,
+    pub(crate) origin: Origin,
     pub(crate) admin: SocketAddr,
     pub(crate) metrics: Option<SocketAddr>,
     /// What memory the process may take.
@@ -33,8 +33,19 @@ pub(crate) struct Arguments {
     pub(crate) redirect: Redirect,
     pub(crate) access: AccessTarget,
     pub(crate) log: EnvFilter,
-    /// Flags that were given and do nothing yet.
+    /// What is written into the status of Ingresses.
+    pub(crate) publishing: Publishing,
+    /// Flags that were given and do nothing here.
     pub(crate) idle: Vec<&'static str>,
+}
+
+/// Where objects come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// These folders.
+    Manifests(Vec<PathBuf>),
+    /// An API server.
+    Cluster(Access),
 }
 
 /// Which port redirects to https name.
@@ -62,52 +73,90 @@ impl RunFlags {
     pub(crate) fn read(self) -> Result<Arguments, Mistakes> {
         let Self {
             manifests,
+            kubeconfig,
             listen,
             reading,
             serving,
-            later,
+            status,
             limits,
         } = self;
-        if manifests.is_empty() {
-            return Err(Mistakes::one(
-                "this version serves a folder of manifests only, it cannot watch a cluster yet; \
-                 write --manifests DIR",
-            ));
-        }
         let mut reader = Reader::default();
         let addresses = listen.read(&mut reader);
         let limits = limits.read(&mut reader);
         let memory = limits.memory;
-        let options = reading.read(Mode::Manifests, &mut reader);
-        let idle = later.read(&mut reader);
+        let (origin, mode) = origin(manifests, kubeconfig, &mut reader);
+        let options = reading.read(mode, &mut reader);
+        let publishing = status.read(&mut reader);
+        let idle = match mode {
+            Mode::Manifests | Mode::Check => status.given(),
+            Mode::Cluster => Vec::new(),
+        };
         let mut sandbox = reading.plugins.sandbox(&options.ceilings);
         // Whoever serves a folder tries things out on this machine.
-        sandbox.http.allow_loopback = true;
+        sandbox.http.allow_loopback = mode == Mode::Manifests;
         let log = log_filter(serving.log_level.as_deref(), &mut reader);
         let redirect = serving
             .redirect_port
             .as_deref()
             .map(|text| reader.count("--redirect-port", text));
+        let redirect = redirect.map_or_else(
+            || match mode {
+                Mode::Manifests | Mode::Check => Redirect::Listener,
+                // A Service stands before the listener.
+                Mode::Cluster => Redirect::Port(HTTPS),
+            },
+            Redirect::Port,
+        );
+        let mut settings = serving.settings(&addresses, limits, &mut reader);
+        settings.external_loopback = mode == Mode::Manifests;
         let arguments = Arguments {
-            settings: serving.settings(&addresses, limits, &mut reader),
+            settings,
             options,
             sandbox,
-            manifests,
+            origin,
             admin: addresses.admin,
             metrics: addresses.metrics,
             memory,
-            redirect: redirect.map_or(Redirect::Listener, Redirect::Port),
+            redirect,
             access: match serving.access_log.as_str() {
                 "off" => AccessTarget::Off,
                 "json" => AccessTarget::Output,
                 file => AccessTarget::File(file.into()),
             },
             log,
+            publishing,
             idle,
         };
         reader.finish(arguments)
     }
 }
+
+/// Where objects come from: folders if any is named, else a cluster.
+fn origin(
+    manifests: Vec<PathBuf>,
+    kubeconfig: Option<PathBuf>,
+    reader: &mut Reader,
+) -> (Origin, Mode) {
+    if !manifests.is_empty() {
+        if let Some(path) = kubeconfig {
+            let text = path.display().to_string();
+            let hint = "leave out the one or the other";
+            reader.mistake("--kubeconfig", &text, "goes with no --manifests", hint);
+        }
+        return (Origin::Manifests(manifests), Mode::Manifests);
+    }
+    let named = std::env::var_os("KUBECONFIG").is_some_and(|path| !path.is_empty());
+    let pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    let access = match kubeconfig {
+        Some(path) => Access::File(path),
+        None if pod && !named => Access::Pod,
+        None => Access::Usual,
+    };
+    (Origin::Cluster(access), Mode::Cluster)
+}
+
+/// The port of https.
+const HTTPS: u16 = 443;
 
 impl ReadingFlags {
     /// How objects are to be read, in this mode.
@@ -137,6 +186,7 @@ impl ReadingFlags {
             shared_plugin_namespaces: reader.names("--shared-plugin-namespaces", shared),
             ceilings: plugins.ceilings(reader),
             mode,
+            loopback: false,
             now: publish::now(),
         }
     }
@@ -166,8 +216,8 @@ impl ServingFlags {
             proxy_protocol: self.proxy_protocol,
             // Only the listeners know the port that the default names.
             redirect_port: None,
-            // Endpoints in manifests may have loopback addresses.
-            external_loopback: true,
+            // Only manifests may lead to this machine.
+            external_loopback: false,
             drain_delay: reader.time("--drain-delay", &self.drain_delay, Zero::Allowed),
             drain_timeout: reader.time("--drain-timeout", &self.drain_timeout, Zero::Allowed),
             limits,
@@ -177,26 +227,41 @@ impl ServingFlags {
     }
 }
 
-impl LaterFlags {
-    /// Checks the values, and says which were given.
-    fn read(&self, reader: &mut Reader) -> Vec<&'static str> {
+impl StatusFlags {
+    /// What is written, and by whom.
+    fn read(&self, reader: &mut Reader) -> Publishing {
         let Self {
             publish_service,
             publish_address,
+            leader_lease,
         } = self;
-        reader.names("--publish-address", publish_address);
-        if let Some(text) = publish_service {
-            reader.object("--publish-service", text);
+        let lease = leader_lease
+            .as_deref()
+            .and_then(|text| match text.split_once('/') {
+                Some(_) => {
+                    let (namespace, name) = reader.object("--leader-lease", text)?;
+                    Some((Some(namespace), name))
+                }
+                None => reader.name("--leader-lease", text).map(|name| (None, name)),
+            });
+        Publishing {
+            addresses: reader.names("--publish-address", publish_address),
+            service: publish_service
+                .as_deref()
+                .and_then(|text| reader.object("--publish-service", text)),
+            lease,
         }
+    }
+
+    /// The flags that were given.
+    fn given(&self) -> Vec<&'static str> {
         let given = [
-            ("--publish-service", publish_service.is_some()),
-            ("--publish-address", !publish_address.is_empty()),
+            ("--publish-service", self.publish_service.is_some()),
+            ("--publish-address", !self.publish_address.is_empty()),
+            ("--leader-lease", self.leader_lease.is_some()),
         ];
-        given
-            .into_iter()
-            .filter(|(_, given)| *given)
-            .map(|(flag, _)| flag)
-            .collect()
+        let given = given.into_iter().filter(|(_, given)| *given);
+        given.map(|(flag, _)| flag).collect()
     }
 }
 
@@ -211,11 +276,12 @@ fn log_filter(level: Option<&str>, reader: &mut Reader) -> EnvFilter {
         let filter = EnvFilter::builder()
             .with_default_directive(LevelFilter::INFO.into())
             .from_env_lossy();
-        // It warns of each folder that goes before its watch does, which is how folders go.
-        return match "notify=error".parse() {
-            Ok(quiet) => filter.add_directive(quiet),
-            Err(_) => filter,
-        };
+        // One warns of each folder that goes before its watch does, which is how folders go; the other
+        // of each request that fails, which is a problem here, and told once.
+        return ["notify=error", "kube_client=off"]
+            .into_iter()
+            .filter_map(|quiet| quiet.parse().ok())
+            .fold(filter, EnvFilter::add_directive);
     };
     // Alone, a word that is no level would name a target, and silence all others.
     let levels = text.split(',').filter(|part| !part.contains('='));

@@ -84,7 +84,7 @@ fn values_reach_the_settings() {
     let Arguments {
         settings,
         options,
-        manifests,
+        origin,
         redirect,
         access,
         idle,
@@ -93,7 +93,8 @@ fn values_reach_the_settings() {
     } = arguments.unwrap();
     let anywhere = metrics.expect("an address");
     assert!(anywhere.ip().is_unspecified() && anywhere.port() == 9090);
-    assert_eq!(manifests, [PathBuf::from("a"), PathBuf::from("b")]);
+    let folders = ["a", "b"].map(PathBuf::from).to_vec();
+    assert_eq!(origin, Origin::Manifests(folders));
     assert_eq!(settings.http.to_string(), "127.0.0.1:0");
     assert_eq!(settings.timeouts.head.as_secs(), 3);
     assert_eq!(
@@ -142,13 +143,15 @@ fn all_mistakes_come_at_once() {
 }
 
 #[test]
-fn run_without_manifests_says_what_to_write() {
-    assert!(
-        read(&[])
-            .unwrap_err()
-            .to_string()
-            .contains("--manifests DIR")
-    );
+fn without_manifests_a_cluster_is_watched() {
+    let arguments = read(&["--kubeconfig=k.yaml"]).unwrap();
+    let access = ingress::Access::File("k.yaml".into());
+    assert_eq!(arguments.origin, Origin::Cluster(access));
+    assert_eq!(arguments.options.mode, ingress::Mode::Cluster);
+    assert_eq!(arguments.redirect, Redirect::Port(443));
+    assert!(!arguments.settings.external_loopback && !arguments.sandbox.http.allow_loopback);
+    let both = read(&["--kubeconfig=k.yaml", "--manifests=m"]).unwrap_err();
+    assert!(both.to_string().contains("--kubeconfig 'k.yaml'"), "{both}");
 }
 
 #[test]

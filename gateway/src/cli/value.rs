@@ -194,6 +194,15 @@ impl Reader {
         parts.map(|(space, name)| (space.to_owned(), name.to_owned()))
     }
 
+    /// The name of an object.
+    pub(crate) fn name(&mut self, flag: &str, text: &str) -> Option<String> {
+        if !is_name(text) {
+            let hint = "write lower-case letters, digits and '-'";
+            self.mistake(flag, text, "is no name of an object", hint);
+        }
+        is_name(text).then(|| text.to_owned())
+    }
+
     /// A list of which no item may be empty, nor the list.
     pub(crate) fn names(&mut self, flag: &str, texts: &[String]) -> Vec<String> {
         let names: Vec<String> = texts.iter().map(|text| text.trim().to_owned()).collect();

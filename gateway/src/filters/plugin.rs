@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ingress::Kind;
+use ingress::{Kind, PluginState};
 use proxy::filter::Fault;
 use route::{Grants, Isolation, Limits, OnError, PluginId};
 use serde::Serialize;
@@ -57,6 +57,9 @@ pub(crate) struct PluginView {
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
     state: &'static str,
+    /// The namespace and name of its object, if it has one.
+    #[serde(skip)]
+    object: Option<(String, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     imports: Vec<&'static str>,
@@ -79,6 +82,18 @@ impl PluginView {
     /// Whether it runs as it should.
     pub(crate) fn is_ready(&self) -> bool {
         self.state == "ready"
+    }
+
+    /// How the object fares, if it is one.
+    pub(crate) fn state(&self) -> Option<PluginState> {
+        let (namespace, name) = self.object.clone()?;
+        Some(PluginState {
+            namespace,
+            name,
+            runs: self.digest.is_some(),
+            loading: self.state == "loading",
+            reason: self.reason.clone(),
+        })
     }
 
     /// What instances of it have counted.
@@ -250,6 +265,10 @@ impl Known {
         };
         PluginView {
             name: id.to_string(),
+            object: match id {
+                PluginId::Object { namespace, name } => Some((namespace.clone(), name.clone())),
+                PluginId::Shipped(_) | PluginId::File(_) => None,
+            },
             digest: component.map(|component| component.digest().to_owned()),
             state,
             reason: self.failure.as_ref().map(|f| f.why.message.clone()),

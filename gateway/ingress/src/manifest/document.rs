@@ -143,16 +143,15 @@ fn read_kind(
             .push(Problem::of_document(file, line, message, &hint));
         return;
     }
-    let found = match known {
-        "Ingress" => found::<Ingress>(file, &node, Kind::Ingress),
-        "IngressClass" => found::<IngressClass>(file, &node, Kind::IngressClass),
-        "Service" => found::<Service>(file, &node, Kind::Service),
-        "EndpointSlice" => found::<EndpointSlice>(file, &node, Kind::EndpointSlice),
-        "Endpoints" => found::<Endpoints>(file, &node, Kind::Endpoints),
-        "Plugin" => found::<ApiPlugin>(file, &node, Kind::Plugin),
-        _ => found::<Secret>(file, &node, Kind::Secret),
+    let mut found = match known {
+        "Ingress" => in_file::<Ingress>(file, &node, Kind::Ingress),
+        "IngressClass" => in_file::<IngressClass>(file, &node, Kind::IngressClass),
+        "Service" => in_file::<Service>(file, &node, Kind::Service),
+        "EndpointSlice" => in_file::<EndpointSlice>(file, &node, Kind::EndpointSlice),
+        "Endpoints" => in_file::<Endpoints>(file, &node, Kind::Endpoints),
+        "Plugin" => in_file::<ApiPlugin>(file, &node, Kind::Plugin),
+        _ => in_file::<Secret>(file, &node, Kind::Secret),
     };
-    let mut found = found;
     if let Some(hint) = retired {
         let message = format!("{version} is retired; it is taken as its v1 form");
         found.problems.push(
@@ -164,8 +163,8 @@ fn read_kind(
     contents.found.push(found);
 }
 
-/// Decodes and validates an object of ours.
-fn found<T>(file: &Arc<str>, node: &Node<'_>, kind: Kind) -> Found
+/// Decodes and validates an object of ours that a file holds.
+fn in_file<T>(file: &Arc<str>, node: &Node<'_>, kind: Kind) -> Found
 where
     T: DeserializeOwned + Validate,
     Object: Build<T>,
@@ -183,6 +182,15 @@ where
         file: file.clone(),
         lines: Lines::build(node, depth),
     });
+    found::<T>(Some(source), node, kind)
+}
+
+/// Decodes and validates an object of ours, wherever it comes from.
+pub(super) fn found<T>(source: Option<Arc<Source>>, node: &Node<'_>, kind: Kind) -> Found
+where
+    T: DeserializeOwned + Validate,
+    Object: Build<T>,
+{
     let meta = |key: &str| {
         let value = node
             .find("metadata")
@@ -200,7 +208,7 @@ where
         kind: kind.name(),
         namespace: namespace.clone(),
         name: name.clone(),
-        source: Some(source.clone()),
+        source: source.clone(),
     };
     let mut problems = Vec::new();
     let object = match decode::decode::<T>(node) {
@@ -208,7 +216,7 @@ where
             validate::metadata(object.metadata(), &subject, &mut problems);
             object.validate(&subject, &mut problems);
             let refused = problems.iter().any(|p| p.severity == Severity::Error);
-            (!refused).then(|| Object::build(object, Some(source)))
+            (!refused).then(|| Object::build(object, source))
         }
         Err(mismatch) => {
             let decode::Mismatch {

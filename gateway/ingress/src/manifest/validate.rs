@@ -17,7 +17,7 @@ use crate::problem::{Problem, Severity, Subject};
 use super::push_key;
 
 /// An object that can be validated.
-pub(super) trait Validate {
+pub(crate) trait Validate {
     /// The object's metadata.
     fn metadata(&self) -> &ObjectMeta;
     /// Adds an error for all that the API server refuses but in the metadata.

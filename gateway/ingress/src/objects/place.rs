@@ -29,7 +29,7 @@ impl Objects {
         }
     }
 
-    fn subject(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Subject> {
+    pub(super) fn subject(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Subject> {
         match kind {
             Kind::IngressClass => self.classes.get(name).map(|class| &class.subject),
             Kind::Ingress => self.ingresses.find(namespace, name).map(|i| &i.subject),

@@ -1,9 +1,14 @@
 //! Plugin objects: how manifests write them, and what is kept of them.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::Resource;
 use route::{Backends, Grants, Isolation, Limits, OnError};
+#[cfg(test)]
+use schemars::JsonSchema;
+#[cfg(test)]
+use serde::Serialize;
 use serde::{
     Deserialize,
     de::{Deserializer, Error, Visitor},
@@ -25,62 +30,132 @@ pub(crate) struct ApiPlugin {
     pub(crate) spec: Option<ApiSpec>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+impl Resource for ApiPlugin {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        "Plugin".into()
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        "portcullis.dev".into()
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        "v1alpha1".into()
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        "plugins".into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(Serialize, JsonSchema, kube::CustomResource))]
+#[cfg_attr(
+    test,
+    kube(
+        group = "portcullis.dev",
+        version = "v1alpha1",
+        kind = "Plugin",
+        struct = "Definition",
+        namespaced,
+        status = "super::crd::PluginStatus",
+        doc = "A filter for chains of Ingresses: a WebAssembly component, and what it may do.",
+    )
+)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ApiSpec {
+    /// Where the component comes from: exactly one of these.
     pub(crate) source: Option<ApiSource>,
+    /// SHA-256 of the component, in hexadecimal; required for url.
     pub(crate) sha256: Option<String>,
+    /// What the component may use besides its log and its clock.
     pub(crate) grants: ApiGrants,
+    /// What it may take, within the operator's ceilings.
     pub(crate) limits: ApiLimits,
+    /// shared: one instance serves many requests (default). request: a fresh one for each.
     pub(crate) isolation: Option<String>,
+    /// What becomes of requests when it fails. closed: 503 (default). open: they go on without it.
     pub(crate) on_error: Option<String>,
+    /// Namespaces whose Ingresses may use it besides those of its own; "*" for all.
     pub(crate) allowed_namespaces: Vec<String>,
+    /// Configuration under that of the annotations, key by key.
     pub(crate) config: Option<Map<String, Value>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(Serialize, JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ApiSource {
+    /// A file of the operator's plugin folder.
     pub(crate) file: Option<String>,
+    /// An OCI artifact, REGISTRY/REPOSITORY@sha256:DIGEST.
     pub(crate) oci: Option<String>,
+    /// An address, with its SHA-256 under sha256.
     pub(crate) url: Option<String>,
+    /// A key of a ConfigMap of the same namespace.
     pub(crate) config_map: Option<ApiKey>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(Serialize, JsonSchema))]
 #[serde(default)]
 pub(crate) struct ApiKey {
     pub(crate) name: String,
     pub(crate) key: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(Serialize, JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ApiGrants {
+    /// Hosts, with or without a port, that it may send requests to.
     pub(crate) http: Vec<String>,
+    /// Values that it may keep in memory.
     pub(crate) key_value: Option<ApiKeyValue>,
+    /// Token buckets and permits.
     pub(crate) rate_limit: bool,
+    /// Series of its own in the gateway's metrics.
     pub(crate) metrics: bool,
+    /// Random numbers.
     pub(crate) random: bool,
+    /// Services of the Ingress's namespace that it may reroute to, SERVICE:PORT; "*" for all.
     pub(crate) backends: Vec<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(Serialize, JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ApiKeyValue {
+    /// The most that it may keep, like 1Mi.
     pub(crate) max_bytes: Option<Scalar>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(Serialize, JsonSchema))]
 #[serde(default)]
 pub(crate) struct ApiLimits {
+    /// Memory of an instance; 32Mi unless given.
     pub(crate) memory: Option<Scalar>,
+    /// CPU time of a hook, like 1ms, which is the default.
     pub(crate) time: Option<String>,
+    /// The largest body that a whole-body hook is given; 64Ki unless given, at most 1Mi.
     pub(crate) body: Option<Scalar>,
 }
 
 /// A quantity, which may be written as a number or a string.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(Serialize))]
 pub(crate) struct Scalar(pub(crate) String);
 
 impl<'de> Deserialize<'de> for Scalar {

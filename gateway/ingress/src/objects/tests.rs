@@ -41,23 +41,6 @@ fn a_slice_follows_its_label_to_another_service() {
 }
 
 #[test]
-fn a_reset_leaves_only_what_it_names_and_only_of_its_kind() {
-    let mut all = objects(&(service("a") + &service("b")));
-    let kept = objects(&service("b"))
-        .services
-        .find("default", "b")
-        .cloned()
-        .unwrap();
-    all.reset(Kind::Service, vec![Object(Stored::Service(kept))]);
-    assert!(
-        all.services.find("default", "a").is_none() && all.services.find("default", "b").is_some()
-    );
-    assert_eq!(all.slices("default", "a").len(), 1);
-    all.reset(Kind::EndpointSlice, Vec::new());
-    assert_eq!(all.slices("default", "a").len(), 0);
-}
-
-#[test]
 fn a_problem_of_any_object_has_its_place() {
     let objects = objects(
         &(ingress("web", &rule("a.example", "/", "web"))

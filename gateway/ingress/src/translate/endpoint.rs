@@ -43,7 +43,7 @@ pub(super) fn cluster(
             continue;
         };
         for endpoint in &slice.endpoints {
-            if options.mode == Mode::Cluster && is_inside(endpoint.address) {
+            if options.mode == Mode::Cluster && !options.may_lead_to(endpoint.address) {
                 let message = format!(
                     "the endpoint {} is the gateway's own or its node's",
                     endpoint.address
@@ -126,6 +126,13 @@ fn slice_port(slice: &Slice, port: &ServicePort) -> Option<u16> {
         .iter()
         .find(|p| p.transport == Transport::Tcp && p.name == port.name)?;
     own.number.or(port.target)
+}
+
+impl Options {
+    /// Whether endpoints in a cluster may have this address.
+    fn may_lead_to(&self, address: IpAddr) -> bool {
+        !is_inside(address) || (self.loopback && address.to_canonical().is_loopback())
+    }
 }
 
 /// Loopback and link-local addresses: in a cluster, an endpoint there would lead into the gateway's

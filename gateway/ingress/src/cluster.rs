@@ -1,0 +1,313 @@
+//! The cluster source: objects from an API server, and what is written back.
+//!
+//! Watches and writers run on a thread of their own; what they tell is put into the objects by whoever
+//! reads. A server that goes away, or a kind that is not allowed, is a problem, and what was known
+//! stays.
+
+mod access;
+mod address;
+mod conditions;
+mod events;
+mod health;
+mod inbox;
+mod item;
+mod kinds;
+mod lease;
+mod list;
+mod pace;
+mod published;
+mod seen;
+mod thread;
+mod trouble;
+mod watch;
+mod write;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, ToSocketAddrs},
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use kube::Client;
+use tokio::sync::{mpsc as orders, oneshot, watch as latest};
+
+use crate::{
+    objects::{Kind, Objects},
+    problem::{Problem, Subject},
+    translate::{Options, select},
+};
+use inbox::Inbox;
+use kinds::Target;
+use published::{Published, Reports};
+use seen::Seen;
+use thread::{Order, Watches};
+use watch::{Health, Message};
+use write::Writer;
+
+pub use access::{Access, AccessError};
+pub use address::Publishing;
+pub use published::PluginState;
+pub use write::Leave;
+
+/// The objects of a cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    server: String,
+    resolved: Vec<IpAddr>,
+    messages: mpsc::Receiver<Message>,
+    sender: mpsc::Sender<Message>,
+    pending: Vec<Message>,
+    orders: orders::UnboundedSender<Order>,
+    inbox: Inbox,
+    /// Watches of single objects.
+    named: BTreeSet<Target>,
+    /// Whether everything was known once.
+    complete: bool,
+    changed: bool,
+    last: Option<Instant>,
+    ours: Arc<BTreeSet<(String, String)>>,
+    published: latest::Sender<Option<Published>>,
+    leave: Option<oneshot::Sender<oneshot::Sender<()>>>,
+}
+
+/// How a kind is watched, for metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchState {
+    /// The name of the kind in the API, `ingresses.networking.k8s.io`.
+    pub resource: String,
+    /// Whether all of its watches run.
+    pub up: bool,
+}
+
+impl Cluster {
+    /// Finds the API server and begins to watch. Only what cannot work at all is an error: a server
+    /// that does not answer is waited for.
+    pub fn connect(
+        access: &Access,
+        options: &Options,
+        publishing: Publishing,
+    ) -> Result<Self, AccessError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let config = runtime.block_on(access.config())?;
+        let server = config.cluster_url.to_string();
+        let host = config.cluster_url.host().unwrap_or_default();
+        let host = host.trim_matches(['[', ']']);
+        let resolved = (host, 0).to_socket_addrs().into_iter().flatten();
+        let resolved = resolved.map(|address| address.ip()).collect();
+        let client = {
+            let _inside = runtime.enter();
+            Client::try_from(config).map_err(|error| AccessError::Client {
+                server: server.clone(),
+                reason: trouble::text(&error),
+            })?
+        };
+
+        let (sender, messages) = mpsc::channel();
+        let (orders, received) = orders::unbounded_channel();
+        let (published, live) = latest::channel(None);
+        let (leave, left) = oneshot::channel();
+        let seen = Arc::new(Seen::default());
+        let writer = Writer {
+            client: client.clone(),
+            seen: Arc::clone(&seen),
+            reports: Arc::new(Reports::new(sender.clone())),
+            publishing,
+            manager: write::manager(options),
+            published: live,
+        };
+        let watches = Watches {
+            client,
+            messages: sender.clone(),
+            seen,
+        };
+        let all = async move {
+            tokio::spawn(writer.run(left));
+            watches.run(received).await;
+        };
+        std::thread::Builder::new()
+            .name("cluster".to_owned())
+            .spawn(move || runtime.block_on(all))?;
+
+        let mut cluster = Self {
+            server,
+            resolved,
+            messages,
+            sender,
+            pending: Vec::new(),
+            orders,
+            inbox: Inbox::default(),
+            named: BTreeSet::new(),
+            complete: false,
+            changed: true,
+            last: None,
+            ours: Arc::default(),
+            published,
+            leave: Some(leave),
+        };
+        let Options {
+            watch_namespaces,
+            shared_plugin_namespaces,
+            ..
+        } = options;
+        for target in Target::initial(watch_namespaces, shared_plugin_namespaces) {
+            cluster.begin(target);
+        }
+        Ok(cluster)
+    }
+
+    /// What ends a [`Self::wait`] from elsewhere.
+    pub fn waker(&self) -> impl Fn() + Send + Sync + use<> {
+        let sender = self.sender.clone();
+        move || {
+            let _ = sender.send(Message::Wake);
+        }
+    }
+
+    /// Blocks until something changed. The first change after a quiet time ends it at once; those that
+    /// follow are gathered for at most 50 ms.
+    pub fn wait(&mut self) {
+        match self.messages.recv_timeout(LOOK) {
+            Ok(message) => self.pending.push(message),
+            // Time itself changes what is right: certificates end.
+            Err(_) => return,
+        }
+        let end = self.last.map(|last| last + GATHER);
+        while let Some(left) = end.and_then(|end| end.checked_duration_since(Instant::now())) {
+            match self.messages.recv_timeout(left) {
+                Ok(message) => self.pending.push(message),
+                Err(_) => break,
+            }
+        }
+    }
+
+    /// Puts what changed since the last time into `objects`, always the same ones; gives the problems
+    /// of all objects and watches.
+    pub fn read(&mut self, objects: &mut Objects, options: &Options) -> Vec<Problem> {
+        self.last = Some(Instant::now());
+        self.pending.extend(self.messages.try_iter());
+        // Nothing at all has happened where time is all that passed.
+        self.changed = self.pending.is_empty();
+        for message in self.pending.drain(..) {
+            self.changed |= self.inbox.take(message, objects);
+        }
+        if std::mem::take(&mut self.inbox.turned) {
+            self.name(objects, options);
+        }
+        self.complete |= self.inbox.is_complete();
+        self.inbox.problems(&self.server)
+    }
+
+    /// What ends the writing, once.
+    pub fn leave(&mut self) -> Leave {
+        Leave::new(self.leave.take())
+    }
+
+    /// Takes note that what was read last is live, with these problems and plugins.
+    pub fn published(&self, problems: &Arc<Vec<Problem>>, plugins: Vec<PluginState>) {
+        let id = |plugin: &PluginState| (plugin.namespace.clone(), plugin.name.clone());
+        let plugins = plugins.into_iter().map(|plugin| (id(&plugin), plugin));
+        let plugins: BTreeMap<_, _> = plugins.collect();
+        let live = Published {
+            ours: Arc::clone(&self.ours),
+            problems: Arc::clone(problems),
+            plugins: Arc::new(plugins),
+            rejected: Arc::new(self.inbox.rejected()),
+            at: self.last.unwrap_or_else(Instant::now),
+        };
+        self.published.send_replace(Some(live));
+    }
+
+    /// Whether what was read last is other than what was read before it.
+    pub fn changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Whether everything that can be known was known once: before, there is nothing to serve.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// How the kinds are watched.
+    pub fn watches(&self) -> Vec<WatchState> {
+        let mut states: Vec<WatchState> = Vec::new();
+        for (target, health) in &self.inbox.health {
+            let (resource, up) = (target.resource(), *health == Health::Up);
+            match states.iter_mut().find(|state| state.resource == resource) {
+                Some(state) => state.up &= up,
+                None => states.push(WatchState { resource, up }),
+            }
+        }
+        states
+    }
+
+    /// Whether the API server is on this machine.
+    pub fn is_local(&self) -> bool {
+        !self.resolved.is_empty() && self.resolved.iter().all(IpAddr::is_loopback)
+    }
+
+    /// Where the API server is: by its own address, and by the Service that leads to it.
+    pub fn addresses(&self, objects: &Objects) -> Vec<IpAddr> {
+        let slices = objects.slices("default", "kubernetes").into_iter();
+        let backends = slices.flat_map(|slice| slice.endpoints.iter().map(|e| e.address));
+        let mut all: Vec<_> = self.resolved.iter().copied().chain(backends).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Watches those Secrets one by one that Ingresses of ours name and no list has.
+    fn name(&mut self, objects: &mut Objects, options: &Options) {
+        let (mut wanted, mut ours) = (BTreeSet::new(), BTreeSet::new());
+        for ingress in select(objects, options) {
+            let Subject {
+                namespace, name, ..
+            } = &ingress.subject;
+            ours.insert((namespace.clone(), name.clone()));
+            let names = ingress.tls.iter().filter_map(|tls| tls.secret.clone());
+            wanted.extend(names.map(|name| (ingress.subject.namespace.clone(), name)));
+        }
+        self.ours = Arc::new(ours);
+        wanted.extend(options.default_tls_secret.clone());
+        // Before there is a list, there is no saying what it lacks.
+        let listing = |(target, health): (&Target, &Health)| {
+            target.kind == Kind::Secret && !target.is_named() && *health == Health::Waiting
+        };
+        if self.inbox.health.iter().any(listing) {
+            self.inbox.turned = true;
+            return;
+        }
+        wanted.retain(|id| !self.inbox.is_listed(id));
+        let wanted: BTreeSet<Target> = wanted
+            .into_iter()
+            .take(MOST_NAMED)
+            .map(|id| Target::named(Kind::Secret, id))
+            .collect();
+        for target in self.named.difference(&wanted) {
+            self.inbox.forget(target, objects);
+            let _ = self.orders.send(Order::End(target.clone()));
+        }
+        for target in wanted.difference(&self.named.clone()) {
+            self.begin(target.clone());
+        }
+        self.named = wanted;
+    }
+
+    fn begin(&mut self, target: Target) {
+        self.inbox.expect(target.clone());
+        // The thread outlives every order.
+        let _ = self.orders.send(Order::Watch(target));
+    }
+}
+
+/// How long changes are gathered at most.
+const GATHER: Duration = Duration::from_millis(50);
+/// How often to look without being told of anything.
+const LOOK: Duration = Duration::from_secs(60);
+/// How many Secrets are watched one by one: each takes a connection.
+const MOST_NAMED: usize = 256;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Conditions of Plugins: whether they are accepted, loaded, and take part in what is served.
+
+use k8s_openapi::jiff::Timestamp;
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+    core::{ApiResource, DynamicObject},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    manifest::Key,
+    objects::{Kind, plugin::ApiPlugin},
+};
+
+use super::{
+    item::Facts,
+    published::{PluginState, Published},
+    seen::Seen,
+    write::outcome,
+};
+
+/// Writes the status of Plugins.
+pub(super) struct Conditions {
+    client: Client,
+    manager: String,
+}
+
+/// A condition without the times.
+struct Condition {
+    kind: &'static str,
+    status: &'static str,
+    reason: &'static str,
+    message: String,
+}
+
+impl Conditions {
+    pub(super) fn new(client: Client, manager: String) -> Self {
+        Self { client, manager }
+    }
+
+    /// Brings the status of every Plugin up to date.
+    pub(super) async fn write(&mut self, live: &Published, seen: &Seen) -> Result<(), String> {
+        let todo = seen.collect(Kind::Plugin, |(key, facts)| {
+            let id = (key.namespace.clone(), key.name.clone());
+            let rejected = live.rejected.get(key).map(String::as_str);
+            let conditions = judge(rejected, live.plugins.get(&id));
+            let new = merged(&conditions, facts);
+            // What was read since is not live yet.
+            let stale = facts.at <= live.at && Some(&new) != facts.status.get("conditions");
+            let own = (key.clone(), facts.uid.clone(), new);
+            stale.then_some(own)
+        });
+        for (key, uid, conditions) in todo {
+            self.patch(&key, &uid, conditions).await?;
+        }
+        Ok(())
+    }
+
+    async fn patch(&self, key: &Key, uid: &str, conditions: Value) -> Result<(), String> {
+        let resource = ApiResource::erase::<ApiPlugin>(&());
+        let plugins: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &key.namespace, &resource);
+        let whole = json!({
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {"name": key.name, "namespace": key.namespace, "uid": uid},
+            "status": {"conditions": conditions},
+        });
+        let parameters = PatchParams::apply(&self.manager).force();
+        outcome(
+            plugins
+                .patch_status(&key.name, &parameters, &Patch::Apply(&whole))
+                .await,
+        )
+    }
+}
+
+/// How a Plugin fares.
+fn judge(rejected: Option<&str>, state: Option<&PluginState>) -> [Condition; 3] {
+    let condition = |kind, status, reason, message: &str| Condition {
+        kind,
+        status,
+        reason,
+        message: message.to_owned(),
+    };
+    let accepted = match rejected {
+        None => condition("Accepted", "True", "Valid", "the object is as it should be"),
+        Some(why) => condition("Accepted", "False", "Invalid", why),
+    };
+    let Some(state) = state else {
+        let nobody = "no chain of an Ingress names it";
+        return [
+            accepted,
+            condition("Loaded", "Unknown", "NotUsed", nobody),
+            condition("Programmed", "False", "NotUsed", nobody),
+        ];
+    };
+    let loaded = match &state.reason {
+        Some(why) => condition("Loaded", "False", "LoadFailed", why),
+        None if state.loading => condition("Loaded", "Unknown", "Loading", "it is being loaded"),
+        None => condition("Loaded", "True", "Loaded", "its code runs"),
+    };
+    let programmed = match (state.runs, loaded.status) {
+        (true, "True") => condition("Programmed", "True", "Programmed", "requests meet it"),
+        (true, _) => {
+            let message = "requests meet the last good version";
+            condition("Programmed", "True", "LastGood", message)
+        }
+        (false, _) => {
+            let message = "requests that need it are answered by its onError";
+            condition("Programmed", "False", "NotLoaded", message)
+        }
+    };
+    [accepted, loaded, programmed]
+}
+
+/// The conditions with their times: that of a change stays while the status does.
+fn merged(conditions: &[Condition], facts: &Facts) -> Value {
+    let old = facts.status.get("conditions").and_then(Value::as_array);
+    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let all = conditions.iter().map(|new| {
+        let known = old.and_then(|old| old.iter().find(|old| old["type"] == new.kind));
+        let kept = known.filter(|old| old["status"] == new.status);
+        let since = kept.map_or_else(|| json!(now), |old| old["lastTransitionTime"].clone());
+        let message: String = new.message.chars().take(MESSAGE).collect();
+        json!({
+            "type": new.kind,
+            "status": new.status,
+            "reason": new.reason,
+            "message": message,
+            "observedGeneration": facts.generation,
+            "lastTransitionTime": since,
+        })
+    });
+    all.collect()
+}
+
+/// The longest message that the API takes.
+const MESSAGE: usize = 32_000;

@@ -1,0 +1,136 @@
+//! What is wrong with watches, and what an operator can do about it.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    manifest::shorten,
+    objects::Kind,
+    problem::{Problem, Severity, mark_last_good},
+};
+
+use super::{kinds::Target, published::Topic, watch::Health};
+
+/// The problems of all watches. `serving` says whether something was known before.
+pub(super) fn problems(
+    watches: &BTreeMap<Target, Health>,
+    server: &str,
+    serving: bool,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut away = None;
+    for (target, health) in watches {
+        match health {
+            Health::Waiting | Health::Up => {}
+            // The server is one, however many watches miss it.
+            Health::Away(reason) => away = away.or(Some(reason)),
+            Health::Forbidden(said) => problems.push(forbidden(target, said)),
+            Health::Absent => problems.push(absent(target)),
+            Health::Failing(reason) => {
+                let message = format!("{target} cannot be listed and watched: {}", shorten(reason));
+                let hint = "it is tried again; see the log of the API server";
+                problems.push(problem(target, Severity::Error, message, hint.to_owned()));
+            }
+        }
+    }
+    if let Some(reason) = away {
+        problems.push(Problem {
+            severity: Severity::Error,
+            kind: CLUSTER.to_owned(),
+            namespace: String::new(),
+            name: "api-server".to_owned(),
+            field: None,
+            file: None,
+            line: None,
+            message: format!("the API server at {server} does not answer: {reason}"),
+            hint:
+                "it is tried again; see that it runs, that the network leads to it, and that the \
+                   credentials are good"
+                    .to_owned(),
+        });
+    }
+    let lasting = |problem: &&mut Problem| serving && problem.severity == Severity::Error;
+    for problem in problems.iter_mut().filter(lasting) {
+        mark_last_good(std::slice::from_mut(problem));
+    }
+    problems
+}
+
+/// Something that cannot be written.
+pub(super) fn unwritten(topic: Topic, reason: &str) -> Problem {
+    let (what, rule) = topic.rule();
+    let hint = if reason.starts_with("status 403") {
+        format!("add to the Role of the gateway's ServiceAccount the rule {rule}")
+    } else {
+        "it is tried again".to_owned()
+    };
+    Problem {
+        severity: Severity::Warning,
+        kind: CLUSTER.to_owned(),
+        namespace: String::new(),
+        name: format!("{topic:?}").to_lowercase(),
+        field: None,
+        file: None,
+        line: None,
+        message: format!("{what}: {}", shorten(reason)),
+        hint,
+    }
+}
+
+fn forbidden(target: &Target, said: &str) -> Problem {
+    let without = target.row().map_or("", |row| row.without);
+    let said = match said {
+        "" => String::new(),
+        said => format!(" ({said})"),
+    };
+    let message = format!(
+        "the API server does not let this gateway list and watch {target}: {without}{said}"
+    );
+    problem(target, severity(target), message, target.rule())
+}
+
+fn absent(target: &Target) -> Problem {
+    let without = target.row().map_or("", |row| row.without);
+    let message = format!(
+        "the API server does not have {}: {without}",
+        target.resource()
+    );
+    let hint = match target.kind {
+        Kind::Plugin => {
+            "install the CustomResourceDefinition that comes with the Helm chart, crds/plugins.yaml"
+        }
+        Kind::Ingress
+        | Kind::IngressClass
+        | Kind::Service
+        | Kind::EndpointSlice
+        | Kind::Endpoints
+        | Kind::Secret => "use a cluster of Kubernetes 1.21 or later",
+    };
+    problem(target, severity(target), message, hint.to_owned())
+}
+
+/// How bad it is to be without a kind.
+fn severity(target: &Target) -> Severity {
+    match target.kind {
+        Kind::IngressClass | Kind::Plugin => Severity::Warning,
+        Kind::Ingress | Kind::Service | Kind::EndpointSlice | Kind::Endpoints | Kind::Secret => {
+            Severity::Error
+        }
+    }
+}
+
+fn problem(target: &Target, severity: Severity, message: String, hint: String) -> Problem {
+    Problem {
+        severity,
+        kind: CLUSTER.to_owned(),
+        namespace: target.namespace().to_owned(),
+        name: target.resource(),
+        field: None,
+        file: None,
+        line: None,
+        message,
+        hint,
+    }
+}
+
+/// The kind that problems of the cluster itself have.
+const CLUSTER: &str = "Cluster";

@@ -1,0 +1,84 @@
+//! What a request to the API server came to, if not to what was asked for.
+
+use std::{error::Error as _, time::Duration};
+
+use kube::core::Status;
+
+use super::watch::Health;
+
+/// Why a watch does not go on.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It ended, and can be taken up where it was.
+    Ended,
+    /// The version to go on from is too old, or too new.
+    Gone,
+    /// The server does not list in this way.
+    Unsupported,
+    /// Something that someone should know, and how long to wait at least.
+    Bad(Health, Duration),
+}
+
+impl Trouble {
+    pub(super) fn of(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::of_status(status),
+            // A connection that breaks in the middle says that much and no more.
+            kube::Error::ReadEvents(_) => Self::Ended,
+            error => Self::Bad(Health::Away(text(error)), Duration::ZERO),
+        }
+    }
+
+    pub(super) fn of_status(status: &Status) -> Self {
+        let details = status.details.as_ref();
+        let wait = details.map_or(0, |details| details.retry_after_seconds);
+        let wait = Duration::from_secs(wait.into());
+        let cause = |cause: &kube::core::response::StatusCause| cause.reason == TOO_LARGE;
+        if details.is_some_and(|details| details.causes.iter().any(cause)) {
+            return Self::Gone;
+        }
+        let said = match status.message.as_str() {
+            "" => format!("status {} {}", status.code, status.reason),
+            message => format!("status {}: {message}", status.code),
+        };
+        match status.code {
+            410 => Self::Gone,
+            403 => Self::Bad(Health::Forbidden(status.message.clone()), wait),
+            404 => Self::Bad(Health::Absent, wait),
+            // A streamed list is no request that such a server takes.
+            400 | 405 | 406 | 415 | 422 | 501 => Self::Unsupported,
+            _ => Self::Bad(Health::Failing(said), wait),
+        }
+    }
+
+    /// It did not answer in this time.
+    pub(super) fn silent(time: Duration) -> Self {
+        let reason = format!("no answer in {} s", time.as_secs());
+        Self::Bad(Health::Away(reason), Duration::ZERO)
+    }
+}
+
+/// An error with its causes, each once.
+pub(super) fn text(error: &kube::Error) -> String {
+    let mut text = match error {
+        kube::Error::Api(status) => return format!("status {}: {}", status.code, status.message),
+        // Their own words only say which part of the client it was.
+        kube::Error::Service(_) | kube::Error::HyperError(_) => String::new(),
+        error => error.to_string(),
+    };
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let own = error.to_string();
+        if !text.contains(&own) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&own);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The cause that a server gives which does not know so new a version.
+const TOO_LARGE: &str = "ResourceVersionTooLarge";

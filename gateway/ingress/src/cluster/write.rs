@@ -1,0 +1,241 @@
+//! What the elected leader writes back: the addresses of Ingresses, conditions of Plugins, and events.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use k8s_openapi::api::{coordination::v1::Lease, networking::v1::Ingress};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+use tokio::{
+    sync::{oneshot, watch},
+    time::{MissedTickBehavior, interval, sleep},
+};
+
+use crate::{manifest::Key, objects::Kind, translate::Options};
+
+use super::{
+    address::{Address, Publishing},
+    conditions::Conditions,
+    events::Events,
+    lease::Election,
+    published::{Published, Reports, Topic},
+    seen::Seen,
+    trouble::text,
+};
+
+/// Everything that is written.
+pub(super) struct Writer {
+    pub(super) client: Client,
+    pub(super) seen: Arc<Seen>,
+    pub(super) reports: Arc<Reports>,
+    pub(super) publishing: Publishing,
+    /// Who this is among all that write.
+    pub(super) manager: String,
+    /// What is live; nothing before there is anything.
+    pub(super) published: watch::Receiver<Option<Published>>,
+}
+
+impl Writer {
+    /// Writes until told to leave; then the lease is given up, and if nobody takes it, the addresses
+    /// are taken back. The answer to `leave` is when all is done.
+    pub(super) async fn run(mut self, leave: oneshot::Receiver<oneshot::Sender<()>>) {
+        let leaving = async {
+            match leave.await {
+                Ok(done) => done,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        let mut leaving = std::pin::pin!(leaving);
+        // Who has nothing to write has no part in who writes.
+        let live = self.published.wait_for(Option::is_some);
+        tokio::select! {
+            live = live => if live.is_err() { return },
+            done = &mut leaving => {
+                let _gone = done.send(());
+                return;
+            }
+        }
+        let (leads, led) = watch::channel(false);
+        let mut election = self.election(leads);
+        let reports = Arc::clone(&self.reports);
+        let tell = move |trouble| reports.tell(Topic::Lease, trouble);
+        let done = tokio::select! {
+            () = election.run(tell) => return,
+            () = self.write(led) => return,
+            done = &mut leaving => done,
+        };
+        if election.leave().await {
+            self.clear().await;
+        }
+        let _gone = done.send(());
+    }
+
+    fn election(&self, leads: watch::Sender<bool>) -> Election {
+        let default = (None, self.manager.clone());
+        let (namespace, name) = self.publishing.lease.clone().unwrap_or(default);
+        let leases: Api<Lease> = match &namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::default_namespaced(self.client.clone()),
+        };
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let identity = format!("{}_{:016x}", host.trim(), fastrand::u64(..));
+        Election::new(leases, name, identity, leads)
+    }
+
+    /// Brings what is written up to date whenever something changed, and from time to time.
+    async fn write(&mut self, mut led: watch::Receiver<bool>) {
+        let mut events = Events::new(self.client.clone(), self.manager.clone());
+        let mut conditions = Conditions::new(self.client.clone(), self.manager.clone());
+        let mut refresh = interval(REFRESH);
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let seen = Arc::clone(&self.seen);
+        loop {
+            let live = self.published.borrow_and_update().clone();
+            let leads = *led.borrow_and_update();
+            if let Some(live) = live {
+                events.learn(&live.problems);
+                if leads {
+                    let written = self.addresses(&live).await;
+                    self.tell(Topic::Status, written);
+                    self.tell(Topic::Conditions, conditions.write(&live, &seen).await);
+                    self.tell(Topic::Events, events.write(&seen).await);
+                }
+            }
+            // Who else writes the same fields would else be fought at full speed.
+            sleep(LEAST).await;
+            tokio::select! {
+                changed = self.published.changed() => if changed.is_err() { return },
+                changed = led.changed() => if changed.is_err() { return },
+                () = seen.changed.notified() => {}
+                _ = refresh.tick() => {}
+            }
+        }
+    }
+
+    /// Gives every Ingress of ours its addresses, and takes them from those that are no longer ours.
+    async fn addresses(&self, live: &Published) -> Result<(), String> {
+        let wanted = if self.publishing.is_wanted() {
+            let found = self.publishing.find(&self.client).await;
+            self.tell(
+                Topic::Addresses,
+                found.as_ref().map(drop).map_err(Clone::clone),
+            );
+            // What is not known is left as it is.
+            let Ok(found) = found else { return Ok(()) };
+            found
+        } else {
+            Vec::new()
+        };
+        let todo = self.seen.collect(Kind::Ingress, |(key, facts)| {
+            let id = (key.namespace.clone(), key.name.clone());
+            let own = facts.managers.contains(&self.manager);
+            if !live.ours.contains(&id) {
+                return own.then(|| (key.clone(), facts.uid.clone(), Vec::new()));
+            }
+            let now = Address::read(&facts.status);
+            let stale = if wanted.is_empty() {
+                own
+            } else {
+                now != wanted
+            };
+            stale.then(|| (key.clone(), facts.uid.clone(), wanted.clone()))
+        });
+        self.patch(todo).await
+    }
+
+    /// Takes all addresses back that this wrote.
+    async fn clear(&self) {
+        let todo = self.seen.collect(Kind::Ingress, |(key, facts)| {
+            let own = facts.managers.contains(&self.manager);
+            own.then(|| (key.clone(), facts.uid.clone(), Vec::new()))
+        });
+        // There is nobody left to tell.
+        let _ = self.patch(todo).await;
+    }
+
+    async fn patch(&self, todo: Vec<(Key, String, Vec<Address>)>) -> Result<(), String> {
+        let mut results = stream::iter(todo)
+            .map(|(key, uid, addresses)| async move {
+                let ingresses: Api<Ingress> = Api::namespaced(self.client.clone(), &key.namespace);
+                let list: Vec<_> = addresses.iter().map(Address::to_json).collect();
+                let status = if list.is_empty() {
+                    json!({})
+                } else {
+                    json!({"loadBalancer": {"ingress": list}})
+                };
+                // The uid keeps it from one that was created anew under the name.
+                let whole = json!({
+                    "apiVersion": "networking.k8s.io/v1",
+                    "kind": "Ingress",
+                    "metadata": {"name": key.name, "namespace": key.namespace, "uid": uid},
+                    "status": status,
+                });
+                let parameters = PatchParams::apply(&self.manager).force();
+                let patch = Patch::Apply(&whole);
+                outcome(ingresses.patch_status(&key.name, &parameters, &patch).await)
+            })
+            .buffer_unordered(AT_ONCE);
+        let mut worst = Ok(());
+        while let Some(result) = results.next().await {
+            if result.is_err() {
+                worst = result;
+            }
+        }
+        worst
+    }
+
+    fn tell(&self, topic: Topic, result: Result<(), String>) {
+        self.reports.tell(topic, result.err());
+    }
+}
+
+/// What became of a write. An object that is gone, or is another one by now, needs none.
+pub(super) fn outcome<T>(result: kube::Result<T>) -> Result<(), String> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        Err(error) => Err(text(&error)),
+    }
+}
+
+/// Ends what a [`Cluster`] writes.
+#[derive(Debug)]
+pub struct Leave(Option<oneshot::Sender<oneshot::Sender<()>>>);
+
+impl Leave {
+    pub(super) fn new(leave: Option<oneshot::Sender<oneshot::Sender<()>>>) -> Self {
+        Self(leave)
+    }
+
+    /// Gives the lead up; the last gateway that leaves takes its addresses back. Done in seconds.
+    pub async fn leave(self) {
+        let (done, finished) = oneshot::channel();
+        if self.0.is_some_and(|leave| leave.send(done).is_ok()) {
+            // A writer that is gone has nothing left to do.
+            let _ = tokio::time::timeout(LEAVING, finished).await;
+        }
+    }
+}
+
+/// Who writes, among all gateways: those of one class are one.
+pub(super) fn manager(options: &Options) -> String {
+    let class = options.classes.first().map_or("", String::as_str);
+    format!("portcullis-{class}")
+        .chars()
+        .take(MANAGER)
+        .collect()
+}
+
+/// The longest name of a field manager.
+const MANAGER: usize = 128;
+/// How long the last gateway takes at most to take its addresses back.
+const LEAVING: Duration = Duration::from_secs(10);
+/// How often everything is looked over: addresses of Services change without a word.
+const REFRESH: Duration = Duration::from_secs(10);
+/// The least time between two rounds.
+const LEAST: Duration = Duration::from_millis(200);
+/// How many objects are written at once.
+const AT_ONCE: usize = 8;

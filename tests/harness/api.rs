@@ -1,0 +1,327 @@
+//! An API server of Kubernetes, as far as its clients can tell: it lists and watches, takes patches and
+//! server-side apply, keeps leases apart by their versions, denies what it is told to deny, and fails on
+//! demand. `kubectl` works with it.
+
+mod apply;
+mod events;
+mod faults;
+mod read;
+mod resources;
+mod server;
+mod store;
+mod write;
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    net::TcpListener,
+    sync::{broadcast, watch},
+    task::JoinHandle,
+};
+
+use crate::{Object, Upstream, endpoint, service, slice};
+use faults::Denial;
+pub use faults::Fault;
+use resources::Resource;
+use store::Store;
+
+/// A running API server.
+pub struct Api {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    stop: watch::Sender<u64>,
+    running: Option<JoinHandle<()>>,
+    folder: TempDir,
+}
+
+/// Whether it streams lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streaming {
+    /// As servers do since 1.34.
+    Known,
+    /// It says that it does not.
+    Refused,
+    /// It does not know the word, as before 1.27.
+    Unknown,
+}
+
+/// What becomes of the watches that are open.
+#[derive(Clone, Debug)]
+enum Cut {
+    Middle,
+    End,
+    Line(String),
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: watch::Sender<u64>,
+    cuts: broadcast::Sender<Cut>,
+}
+
+struct State {
+    store: Store,
+    faults: Vec<Fault>,
+    denials: Vec<Denial>,
+    absent: Vec<String>,
+    log: Vec<String>,
+    streaming: Streaming,
+    bookmarks: Duration,
+    duplicates: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the watches that something changed.
+    fn tell(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+}
+
+/// Starts an API server with an IngressClass of ours.
+pub async fn api() -> Api {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let state = State {
+        store: Store::default(),
+        faults: Vec::new(),
+        denials: Vec::new(),
+        absent: Vec::new(),
+        log: Vec::new(),
+        streaming: Streaming::Known,
+        bookmarks: Duration::from_secs(60),
+        duplicates: false,
+    };
+    let shared = Arc::new(Shared {
+        state: Mutex::new(state),
+        changed: watch::Sender::new(0),
+        cuts: broadcast::Sender::new(16),
+    });
+    let stop = watch::Sender::new(0);
+    let running = tokio::spawn(server::serve(
+        listener,
+        Arc::clone(&shared),
+        stop.subscribe(),
+    ));
+    let folder = TempDir::new().expect("a temporary folder");
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": format!("http://{address}")}}],
+        "users": [{"name": "test", "user": {"token": "secret"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": "ingress"}}],
+    });
+    std::fs::write(folder.path().join("kubeconfig"), config.to_string()).expect("a file");
+    let api = Api {
+        shared,
+        address,
+        stop,
+        running: Some(running),
+        folder,
+    };
+    api.apply(crate::ingress_class(
+        "portcullis",
+        "portcullis.dev/ingress-controller",
+        false,
+    ));
+    api
+}
+
+impl Api {
+    /// The kubeconfig that leads to it.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+
+    /// Adds or changes an object.
+    pub fn apply(&self, object: impl Into<Object>) {
+        let Object(object) = object.into();
+        let resource = Resource::of(&object).expect("a resource of the server");
+        let of = |field: &str| {
+            object["metadata"][field]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let key = Store::key(resource, &of("namespace"), &of("name"));
+        let mut state = self.shared.state();
+        let mut object = object;
+        if let Some(old) = state.store.find(&key) {
+            if object["status"].is_null() && resource.status {
+                object["status"] = old["status"].clone();
+            }
+        }
+        state.store.put(key, object);
+        drop(state);
+        self.shared.tell();
+    }
+
+    /// Deletes an object.
+    pub fn delete(&self, plural: &str, namespace: &str, name: &str) {
+        let key = key(plural, namespace, name);
+        self.shared
+            .state()
+            .store
+            .remove(&key)
+            .expect("an object to delete");
+        self.shared.tell();
+    }
+
+    /// An object as it is now.
+    pub fn find(&self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.shared
+            .state()
+            .store
+            .find(&key(plural, namespace, name))
+            .cloned()
+    }
+
+    /// All objects of a resource.
+    pub fn all(&self, plural: &str) -> Vec<Value> {
+        let state = self.shared.state();
+        state
+            .store
+            .list(plural, None)
+            .map(|(_, object)| object.clone())
+            .collect()
+    }
+
+    /// Adds a Service with one port named `http`, and these backends as its endpoints.
+    pub fn service(&self, name: &str, port: u16, backends: &[&Upstream]) {
+        self.apply(service(name, &[("http", port)]));
+        let addresses: Vec<_> = backends.iter().map(|up| up.address()).collect();
+        self.endpoints(name, &addresses);
+    }
+
+    /// Sets the endpoints of a Service, one slice an address.
+    pub fn endpoints(&self, service: &str, addresses: &[SocketAddr]) {
+        let ready = json!({"ready": true});
+        let mut wanted = Vec::new();
+        for address in addresses {
+            let suffix = address.port().to_string();
+            wanted.push(format!("{service}-{suffix}"));
+            let endpoints = [endpoint(*address, &ready)];
+            self.apply(slice(
+                service,
+                &suffix,
+                ("http", address.port()),
+                &endpoints,
+            ));
+        }
+        let own = format!("{service}-");
+        for old in self.all("endpointslices") {
+            let name = old["metadata"]["name"].as_str().expect("a name").to_owned();
+            if name.starts_with(&own) && !wanted.contains(&name) {
+                self.delete("endpointslices", "default", &name);
+            }
+        }
+    }
+
+    /// Has a request go wrong.
+    pub fn fault(&self, fault: Fault) {
+        self.shared.state().faults.push(fault);
+    }
+
+    /// Does not allow a verb (`*` for all) on a resource, in a namespace or everywhere.
+    pub fn deny(&self, verb: &str, resource: &str, namespace: Option<&str>) {
+        self.shared.state().denials.push(Denial {
+            verb: verb.into(),
+            resource: resource.into(),
+            namespace: namespace.map(str::to_owned),
+        });
+    }
+
+    /// Allows everything again.
+    pub fn allow(&self) {
+        self.shared.state().denials.clear();
+    }
+
+    /// Does not have a resource, until it is given it.
+    pub fn without(&self, resource: &str) {
+        self.shared.state().absent.push(resource.into());
+    }
+
+    /// Has all resources again.
+    pub fn install(&self) {
+        self.shared.state().absent.clear();
+    }
+
+    /// Whether it streams lists.
+    pub fn streaming(&self, streaming: Streaming) {
+        self.shared.state().streaming = streaming;
+    }
+
+    /// How often watches get a bookmark.
+    pub fn bookmarks(&self, every: Duration) {
+        self.shared.state().bookmarks = every;
+    }
+
+    /// Sends every event twice.
+    pub fn duplicate(&self) {
+        self.shared.state().duplicates = true;
+    }
+
+    /// What was asked so far: `VERB RESOURCE NAMESPACE/NAME`.
+    pub fn requests(&self) -> Vec<String> {
+        self.shared.state().log.clone()
+    }
+
+    /// Cuts all watches, in the middle of an event.
+    pub fn cut(&self) {
+        let _nobody = self.shared.cuts.send(Cut::Middle);
+    }
+
+    /// Ends all watches.
+    pub fn end_watches(&self) {
+        let _nobody = self.shared.cuts.send(Cut::End);
+    }
+
+    /// Sends a line to all watches.
+    pub fn send_line(&self, line: &str) {
+        let _nobody = self.shared.cuts.send(Cut::Line(format!("{line}\n")));
+    }
+
+    /// Forgets what happened so far: watches that go on from before get 410.
+    pub fn compact(&self) {
+        self.shared.state().store.compact();
+    }
+
+    /// Stops; connections break, and no new ones are taken.
+    pub async fn stop(&mut self) {
+        self.stop.send_modify(|count| *count += 1);
+        if let Some(running) = self.running.take() {
+            running.await.expect("a server that stops");
+        }
+        let _nobody = self.shared.cuts.send(Cut::End);
+    }
+
+    /// Starts again, where it was.
+    pub async fn start(&mut self) {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseaddr(true).expect("a socket");
+        socket.bind(self.address).expect("the same port");
+        let listener = socket.listen(64).expect("a listener");
+        let stop = self.stop.subscribe();
+        let serving = server::serve(listener, Arc::clone(&self.shared), stop);
+        self.running = Some(tokio::spawn(serving));
+    }
+
+    /// While stopped: goes back to small versions, as one whose data were restored.
+    pub fn set_back(&self) {
+        self.shared.state().store.set_back();
+    }
+}
+
+fn key(plural: &str, namespace: &str, name: &str) -> store::Key {
+    let resource = resources::RESOURCES.iter().find(|r| r.plural == plural);
+    Store::key(resource.expect("a resource"), namespace, name)
+}

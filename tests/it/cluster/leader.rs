@@ -1,0 +1,102 @@
+//! Who writes, of several.
+
+use std::time::Duration;
+
+use harness::{Object, gateway, until, within_time};
+use serde_json::{Value, json};
+
+use super::*;
+
+const LEASE: &str = "portcullis-portcullis";
+/// A lease lasts 15 s, and machines may be busy.
+const LONG: Duration = Duration::from_secs(90);
+
+fn holder(api: &Api) -> String {
+    let lease = api.find("leases", "ingress", LEASE);
+    let holder = lease.map(|lease| lease["spec"]["holderIdentity"].clone());
+    holder
+        .as_ref()
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// A Lease that another one holds, renewed at this time by its own clock.
+fn held(by: &str, time: &str) -> Object {
+    Object(json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": LEASE, "namespace": "ingress"},
+        "spec": {"holderIdentity": by, "leaseDurationSeconds": 1, "renewTime": time, "leaseTransitions": 7},
+    }))
+}
+
+fn says(gw: &Gateway, word: &str) -> usize {
+    gw.log().iter().filter(|line| line.contains(word)).count()
+}
+
+async fn until_long(what: &str, mut condition: impl FnMut() -> bool) {
+    let waiting = async {
+        while !condition() {
+            harness::pause(Duration::from_millis(50)).await;
+        }
+    };
+    within_time(LONG, what, waiting).await;
+}
+
+#[tokio::test]
+async fn of_several_one_leads() {
+    let (api, _up, first) = serving().await;
+    let mut all = vec![first];
+    for _ in 0..2 {
+        all.push(gateway().cluster(&api).start().await);
+    }
+    let asked = || {
+        api.requests()
+            .iter()
+            .filter(|r| r.starts_with("get leases"))
+            .count()
+    };
+    until("all have asked", async || asked() > 6).await;
+    let leading = all.iter().filter(|gw| says(gw, "\"leading\"") > 0).count();
+    assert_eq!(leading, 1);
+    assert!(!holder(&api).is_empty());
+}
+
+#[tokio::test]
+async fn the_clock_of_another_holder_does_not_count() {
+    let api = api().await;
+    // By its clock it ran out long ago, yet it is renewed.
+    api.apply(held("other", "1990-01-01T00:00:00.000000Z"));
+    let gw = gateway().cluster(&api).start().await;
+    let asked = || {
+        api.requests()
+            .iter()
+            .filter(|r| r.starts_with("get leases"))
+            .count()
+    };
+    for round in 0..3 {
+        let before = asked();
+        until("it looks", async || asked() > before).await;
+        api.apply(held("other", &format!("1990-01-01T00:00:0{round}.000000Z")));
+        assert_eq!(holder(&api), "other");
+    }
+    assert_eq!(says(&gw, "\"leading\""), 0);
+    // By its clock it lasts for ever, yet it is not renewed any longer.
+    api.apply(held("other", "2990-01-01T00:00:00.000000Z"));
+    until_long("it leads", || says(&gw, "\"leading\"") == 1).await;
+    assert_ne!(holder(&api), "other");
+    let lease = api.find("leases", "ingress", LEASE).expect("a Lease");
+    assert_eq!(lease["spec"]["leaseTransitions"], 8);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_stolen_is_given_up_and_won_back() {
+    let (api, _up, gw) = serving().await;
+    until("it leads", async || says(&gw, "\"leading\"") == 1).await;
+    api.apply(held("thief", "2026-01-01T00:00:00.000000Z"));
+    until("it follows", async || says(&gw, "taken by another") == 1).await;
+    assert_eq!(holder(&api), "thief");
+    assert_eq!(gw.get("a.test", "/").await.status, 200);
+    until_long("it leads again", || says(&gw, "\"leading\"") == 2).await;
+}
