@@ -102,6 +102,14 @@ impl Resource {
         }
     }
 
+    /// Where its group and version are.
+    fn path(&self) -> String {
+        match self.group {
+            "" => format!("api/{}", self.version),
+            group => format!("apis/{group}/{}", self.version),
+        }
+    }
+
     /// Its name with its group, as errors have it.
     pub(super) fn full_name(&self) -> String {
         match self.group {
@@ -150,11 +158,54 @@ pub(super) fn discovery(path: &str, absent: &[&str]) -> Option<Value> {
         ["api", version] => list("", version),
         ["apis", name] => groups.iter().find(|(own, _)| own == name).map(group),
         ["apis", group, version] => list(group, version),
+        ["openapi", "v3"] => {
+            let path = |resource: &Resource| {
+                let path = resource.path();
+                let at = json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash=0")});
+                (path, at)
+            };
+            let paths: serde_json::Map<_, _> = present().map(path).collect();
+            Some(json!({"paths": paths}))
+        }
+        ["openapi", "v3", rest @ ..] => {
+            let wanted = rest.join("/");
+            let own = present().filter(|resource| resource.path() == wanted);
+            let paths: serde_json::Map<_, _> = own.map(operations).collect();
+            Some(
+                json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.35.0"},
+                "paths": paths, "components": {"schemas": {}}}),
+            )
+        }
         ["version"] => Some(json!({"major": "1", "minor": "35", "gitVersion": "v1.35.0",
             "gitCommit": "", "gitTreeState": "clean", "buildDate": "2026-01-01T00:00:00Z",
             "goVersion": "none", "compiler": "none", "platform": "linux/amd64"})),
         _ => None,
     }
+}
+
+/// What `kubectl` looks for: whether patches can be validated here.
+fn operations(resource: &Resource) -> (String, Value) {
+    let Resource {
+        group,
+        version,
+        plural,
+        kind,
+        ..
+    } = resource;
+    let of = if resource.namespaced {
+        "namespaces/{namespace}/"
+    } else {
+        ""
+    };
+    let path = format!("/{}/{of}{plural}/{{name}}", resource.path());
+    let parameter = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string"}});
+    let patch = json!({
+        "x-kubernetes-action": "patch",
+        "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": kind},
+        "parameters": [parameter("fieldValidation"), parameter("dryRun")],
+        "responses": {},
+    });
+    (path, json!({"patch": patch}))
 }
 
 fn describe(resource: &Resource) -> Vec<Value> {

@@ -118,7 +118,10 @@ async fn the_last_gateway_takes_its_addresses_back() {
     assert_eq!(first.exited().await, Some(0));
     let leads = |gw: &Gateway| gw.log().iter().any(|line| line.contains("\"leading\""));
     until("the second one leads", async || leads(&second)).await;
-    until("it is still written", async || !addresses(&api, "web").is_null()).await;
+    until("it is still written", async || {
+        !addresses(&api, "web").is_null()
+    })
+    .await;
     second.signal("TERM");
     assert_eq!(second.exited().await, Some(0));
     assert!(addresses(&api, "web").is_null(), "nobody is left");
