@@ -21,7 +21,7 @@ use crate::{
     FAILED,
     access::{self, AccessWriter},
     admin::{self, Admin, Scope},
-    cli::{Arguments, Redirect, RunFlags},
+    cli::{Arguments, Origin, Redirect, RunFlags},
     descriptors, log, low_ports,
     memory::Budget,
     publish::Publisher,
@@ -89,6 +89,11 @@ impl Program {
             let metrics = metrics.map(|address| bind("--metrics", address));
             anyhow::Ok((listeners, admin, metrics.transpose()?))
         })?;
+        // A folder is read in a moment; an API server may take its time, and others look for a gateway
+        // that serves.
+        if matches!(origin, Origin::Manifests(_)) {
+            listeners.listen()?;
+        }
         tracing::info!(listener = "http", address = %listeners.http(), "listening");
         tracing::info!(listener = "https", address = %listeners.https(), "listening");
         tracing::info!(listener = "admin", address = %admin.1, "listening");

@@ -1,7 +1,7 @@
 //! The sockets that clients connect to: one set for each worker, on the same ports.
 //!
-//! They are bound early, so that a port in use is found out early, and listen when there is something to
-//! serve: before, connections are refused.
+//! They are bound early, so that a port in use is found out early. Until they listen, connections are
+//! refused.
 
 use std::{
     io,
@@ -90,8 +90,8 @@ impl Listeners {
         Ok((sockets.collect::<io::Result<_>>().map_err(failed)?, bound))
     }
 
-    /// Takes connections from now on.
-    pub(crate) fn listen(&self) -> io::Result<()> {
+    /// Takes connections from now on; they wait until there are workers.
+    pub fn listen(&self) -> io::Result<()> {
         let sockets = self.workers.iter().flatten();
         sockets
             .map(|(_, socket)| SockRef::from(socket).listen(BACKLOG))

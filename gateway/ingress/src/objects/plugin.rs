@@ -67,7 +67,7 @@ impl Resource for ApiPlugin {
         group = "portcullis.dev",
         version = "v1alpha1",
         kind = "Plugin",
-        struct = "Definition",
+        root = "Definition",
         namespaced,
         status = "super::crd::PluginStatus",
         doc = "A filter for chains of Ingresses: a WebAssembly component, and what it may do.",
