@@ -7,6 +7,9 @@ use tokio::sync::oneshot;
 
 use super::*;
 
+/// Ingresses in a large cluster.
+const MANY: usize = 5000;
+
 /// Asks for a route all the time, until stopped; how often, and every status that was not 200.
 struct Probe {
     stop: oneshot::Sender<()>,
@@ -176,11 +179,11 @@ async fn lists_that_fail_are_tried_again() {
 }
 
 #[tokio::test]
-async fn many_ingresses_come_in_pages_or_as_a_stream() {
+async fn five_thousand_ingresses_come_in_pages_or_as_a_stream() {
     let up = upstream().start().await;
     let api = api().await;
     api.service("svc", 80, &[&up]);
-    for number in 0..1200 {
+    for number in 0..MANY {
         let host = format!("h{number}.test");
         api.apply(
             ingress(&format!("i{number}"))
@@ -191,13 +194,17 @@ async fn many_ingresses_come_in_pages_or_as_a_stream() {
     for streaming in [Streaming::Refused, Streaming::Known] {
         api.streaming(streaming);
         let gw = gateway().cluster(&api).start().await;
-        assert_eq!(gw.routes().await.len(), 1200);
-        assert_eq!(gw.get("h1199.test", "/").await.status, 200);
+        assert_eq!(gw.routes().await.len(), MANY);
+        assert_eq!(gw.get("h4999.test", "/").await.status, 200);
+        api.endpoints("svc", &[]);
+        gw.until_status("h0.test", "/", 503).await;
+        api.endpoints("svc", &[up.address()]);
+        gw.until_status("h4999.test", "/", 200).await;
     }
     let pages = api
         .requests()
         .iter()
         .filter(|r| r.starts_with("list ingresses"))
         .count();
-    assert_eq!(pages, 3);
+    assert_eq!(pages, MANY.div_ceil(500));
 }
