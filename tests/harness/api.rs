@@ -155,10 +155,11 @@ impl Api {
         let key = Store::key(resource, &of("namespace"), &of("name"));
         let mut state = self.shared.state();
         let mut object = object;
-        if let Some(old) = state.store.find(&key) {
-            if object["status"].is_null() && resource.status {
-                object["status"] = old["status"].clone();
-            }
+        if let Some(old) = state.store.find(&key)
+            && object["status"].is_null()
+            && resource.status
+        {
+            object["status"] = old["status"].clone();
         }
         state.store.put(key, object);
         drop(state);

@@ -92,10 +92,8 @@ impl Listeners {
 
     /// Takes connections from now on; they wait until there are workers.
     pub fn listen(&self) -> io::Result<()> {
-        let sockets = self.workers.iter().flatten();
-        sockets
-            .map(|(_, socket)| SockRef::from(socket).listen(BACKLOG))
-            .collect()
+        let mut sockets = self.workers.iter().flatten();
+        sockets.try_for_each(|(_, socket)| SockRef::from(socket).listen(BACKLOG))
     }
 
     /// Where plain HTTP is served.

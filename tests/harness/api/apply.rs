@@ -23,14 +23,16 @@ impl Owners {
         let mut leaves = BTreeMap::new();
         flatten(wanted, &mut Vec::new(), &mut leaves);
         leaves.retain(|path, _| {
-            let first = path.first().map(String::as_str);
-            !matches!(first, Some("apiVersion" | "kind"))
-                && !(first == Some("metadata")
-                    && matches!(
-                        path.get(1).map(String::as_str),
-                        Some("name" | "namespace" | "uid" | "resourceVersion")
-                    ))
-                && (subresource.is_empty() != (first == Some("status")))
+            let step = |at: usize| path.get(at).map(String::as_str);
+            let named = matches!(
+                step(1),
+                Some("name" | "namespace" | "uid" | "resourceVersion")
+            );
+            match step(0) {
+                Some("apiVersion" | "kind") => false,
+                Some("metadata") if named => false,
+                first => subresource.is_empty() != (first == Some("status")),
+            }
         });
         let own = (manager.to_owned(), subresource.to_owned());
         let against: Vec<String> = self
@@ -81,15 +83,7 @@ impl Owners {
         entries
             .map(|((manager, subresource), held)| {
                 let mut fields = json!({});
-                for path in held.keys() {
-                    let mut at = &mut fields;
-                    for step in path {
-                        at = &mut at[format!("f:{step}")];
-                        if at.is_null() {
-                            *at = json!({});
-                        }
-                    }
-                }
+                held.keys().for_each(|path| own(&mut fields, path));
                 let mut entry = json!({"manager": manager, "operation": "Apply",
                     "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
                     "fieldsType": "FieldsV1", "fieldsV1": fields});
@@ -99,6 +93,17 @@ impl Owners {
                 entry
             })
             .collect()
+    }
+}
+
+/// Marks a path as owned.
+fn own(fields: &mut Value, path: &[String]) {
+    let mut at = fields;
+    for step in path {
+        at = &mut at[format!("f:{step}")];
+        if at.is_null() {
+            *at = json!({});
+        }
     }
 }
 
@@ -121,7 +126,9 @@ fn flatten(value: &Value, path: &mut Path, leaves: &mut BTreeMap<Path, Value>) {
             }
         }
         Value::Null => {}
-        leaf => drop(leaves.insert(path.clone(), leaf.clone())),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            leaves.insert(path.clone(), value.clone());
+        }
     }
 }
 

@@ -22,9 +22,11 @@ fn key(call: &Call, object: &Value) -> Key {
     Store::key(call.resource, &namespace, &name)
 }
 
-fn parse(bytes: &[u8]) -> Result<Value, Response<Body>> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| failure(400, "BadRequest", &format!("the body is no JSON: {error}")))
+fn parse(bytes: &[u8]) -> Result<Value, Box<Response<Body>>> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let message = format!("the body is no JSON: {error}");
+        Box::new(failure(400, "BadRequest", &message))
+    })
 }
 
 fn conflict(call: &Call, name: &str, why: &str) -> Response<Body> {
@@ -47,7 +49,7 @@ fn placed(call: &Call, (_, namespace, name): &Key, mut object: Value) -> Value {
 pub(super) fn create(call: &Call, bytes: &[u8], shared: &Shared) -> Response<Body> {
     let mut object = match parse(bytes) {
         Ok(object) => object,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let mut state = shared.state();
     if let Some(prefix) = object["metadata"]["generateName"].as_str() {
@@ -85,7 +87,7 @@ fn only_its_part(call: &Call, old: &Value, mut new: Value) -> Value {
 pub(super) fn update(call: &Call, bytes: &[u8], shared: &Shared) -> Response<Body> {
     let object = match parse(bytes) {
         Ok(object) => object,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let mut state = shared.state();
     let key = key(call, &object);
@@ -110,7 +112,7 @@ pub(super) fn update(call: &Call, bytes: &[u8], shared: &Shared) -> Response<Bod
 pub(super) fn patch(call: &Call, bytes: &[u8], kind: &str, shared: &Shared) -> Response<Body> {
     let change = match parse(bytes) {
         Ok(change) => change,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let applied = kind.starts_with("application/apply-patch");
     let mut state = shared.state();

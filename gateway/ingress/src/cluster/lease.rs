@@ -78,15 +78,11 @@ impl Election {
                     (*self.leads.borrow() && valid, Some(reason))
                 }
             };
-            self.leads.send_if_modified(|known| {
-                let changed = *known != leads;
-                if changed {
-                    let word = if leads { "leading" } else { "following" };
-                    let identity = self.identity.as_str();
-                    tracing::info!(lease = self.name, identity, "{word}");
-                }
-                std::mem::replace(known, leads) != leads
-            });
+            let turn = |known: &mut bool| std::mem::replace(known, leads) != leads;
+            if self.leads.send_if_modified(turn) {
+                let word = if leads { "leading" } else { "following" };
+                tracing::info!(lease = self.name, identity = self.identity, "{word}");
+            }
             tell(trouble);
             sleep(RETRY.mul_f64(0.8 + fastrand::f64() * 0.4)).await;
         }
@@ -166,7 +162,7 @@ impl Election {
             lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
             acquire_time: kept
                 .and_then(|spec| spec.acquire_time.clone())
-                .or(Some(now.clone())),
+                .or_else(|| Some(now.clone())),
             renew_time: Some(now),
             lease_transitions: Some(match (before, kept) {
                 (Some(_), None) => transitions.saturating_add(1),

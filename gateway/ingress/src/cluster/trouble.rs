@@ -21,12 +21,14 @@ pub(super) enum Trouble {
 
 impl Trouble {
     pub(super) fn of(error: &kube::Error) -> Self {
-        match error {
-            kube::Error::Api(status) => Self::of_status(status),
-            // A connection that breaks in the middle says that much and no more.
-            kube::Error::ReadEvents(_) => Self::Ended,
-            error => Self::Bad(Health::Away(text(error)), Duration::ZERO),
+        if let kube::Error::Api(status) = error {
+            return Self::of_status(status);
         }
+        // A connection that breaks in the middle says that much and no more.
+        if matches!(error, kube::Error::ReadEvents(_)) {
+            return Self::Ended;
+        }
+        Self::Bad(Health::Away(text(error)), Duration::ZERO)
     }
 
     pub(super) fn of_status(status: &Status) -> Self {
@@ -60,11 +62,15 @@ impl Trouble {
 
 /// An error with its causes, each once.
 pub(super) fn text(error: &kube::Error) -> String {
-    let mut text = match error {
-        kube::Error::Api(status) => return format!("status {}: {}", status.code, status.message),
-        // Their own words only say which part of the client it was.
-        kube::Error::Service(_) | kube::Error::HyperError(_) => String::new(),
-        error => error.to_string(),
+    if let kube::Error::Api(status) = error {
+        return format!("status {}: {}", status.code, status.message);
+    }
+    // The words of these only say which part of the client it was.
+    let part = matches!(error, kube::Error::Service(_) | kube::Error::HyperError(_));
+    let mut text = if part {
+        String::new()
+    } else {
+        error.to_string()
     };
     let mut cause = error.source();
     while let Some(error) = cause {
