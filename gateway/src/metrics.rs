@@ -82,23 +82,23 @@ pub(crate) fn text(state: &State, dropped: Option<u64>) -> String {
         );
     }
     plugins::text(&mut out, &state.plugins());
+    process(&mut out, state);
+    out
+}
+
+/// What the process takes of the machine.
+fn process(out: &mut String, state: &State) {
     if let Some(bytes) = state.memory.limit() {
         let help = "Memory that the process may take.";
-        single(&mut out, LIMIT, "gauge", help, bytes);
+        single(out, LIMIT, "gauge", help, bytes);
     }
     if let Some(bytes) = resident() {
-        single(&mut out, RESIDENT, "gauge", "Resident memory.", bytes);
+        single(out, RESIDENT, "gauge", "Resident memory.", bytes);
     }
     if let Ok(files) = fs::read_dir("/proc/self/fd") {
-        single(
-            &mut out,
-            FILES,
-            "gauge",
-            "Open files and sockets.",
-            u64::try_from(files.count()).unwrap_or(0),
-        );
+        let files = u64::try_from(files.count()).unwrap_or(0);
+        single(out, FILES, "gauge", "Open files and sockets.", files);
     }
-    out
 }
 
 const BUILD: &str = "portcullis_build_info";

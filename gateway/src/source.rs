@@ -11,7 +11,7 @@ use crate::cli::Origin;
 
 /// A source of objects that is watched.
 pub(crate) enum Source {
-    Folder(Folder, Watch),
+    Folder(Box<Folder>, Watch),
     Cluster(Box<Cluster>),
 }
 
@@ -30,7 +30,7 @@ impl Source {
                     folder.watch_also(plugins);
                 }
                 let watch = folder.watch()?;
-                Ok(Self::Folder(folder, watch))
+                Ok(Self::Folder(Box::new(folder), watch))
             }
             Origin::Cluster(access) => {
                 let cluster = Cluster::connect(&access, options, publishing)?;

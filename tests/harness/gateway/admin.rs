@@ -19,22 +19,6 @@ impl Gateway {
             .await
     }
 
-    /// The plugins that it tells of.
-    pub async fn plugins(&self) -> Vec<Value> {
-        let answer = self.admin_get("/api/v1/plugins").await.json();
-        answer["plugins"]
-            .as_array()
-            .cloned()
-            .expect("a list of plugins")
-    }
-
-    /// The value of a series of its metrics; 0 where there is none.
-    pub async fn metric(&self, series: &str) -> f64 {
-        let text = self.admin_get("/metrics").await.text();
-        let line = text.lines().find_map(|line| line.strip_prefix(series));
-        line.map_or(0.0, |rest| rest.trim().parse().expect("a number"))
-    }
-
     /// The problems it tells of.
     pub async fn problems(&self) -> Vec<Value> {
         let answer = self.admin_get("/api/v1/problems").await.json();
