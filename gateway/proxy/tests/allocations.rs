@@ -1,9 +1,4 @@
 //! How often a plain request allocates. The count is exact: one more is a change to explain.
-#![expect(
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "a test stops where it cannot go on"
-)]
 
 use std::{
     alloc::System,

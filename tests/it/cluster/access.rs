@@ -1,6 +1,6 @@
 //! How the API server is found, and what it allows.
 
-use harness::{gateway, ingress, portcullis, until, upstream};
+use harness::{gateway, portcullis, until};
 
 use super::*;
 
