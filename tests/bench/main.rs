@@ -16,6 +16,7 @@ mod backend;
 mod client;
 mod filters;
 mod idle;
+mod instructions;
 mod load;
 mod peers;
 mod process;
@@ -76,6 +77,9 @@ fn main() {
         }
         if plan.has("scale") {
             scale::run().await;
+        }
+        if plan.has("instructions") {
+            instructions::run().await;
         }
         if plan.has("filters") {
             filters::run(&plan).await;

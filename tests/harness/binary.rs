@@ -64,12 +64,17 @@ fn outcome(output: &Output) -> Outcome {
 
 /// The program with a limit of open files, not yet started.
 pub fn portcullis_command_with_files(limit: u32) -> Command {
+    command_under(&format!("ulimit -n {limit} && exec"))
+}
+
+/// The program, started by a shell that has these words before it.
+pub(crate) fn command_under(words: &str) -> Command {
     let program = command();
     let mut shell = Command::new("sh");
     for (name, value) in program.get_envs() {
         shell.env(name, value.unwrap_or_default());
     }
-    shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]);
+    shell.args(["-c", &format!("{words} \"$0\" \"$@\"")]);
     shell.arg(program.get_program());
     shell
 }

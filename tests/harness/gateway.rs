@@ -20,7 +20,7 @@ use process::Process;
 pub struct GatewayBuilder {
     files: Vec<(String, Vec<u8>)>,
     flags: Vec<String>,
-    open_files: Option<u32>,
+    under: Option<String>,
     kubeconfig: Option<PathBuf>,
 }
 
@@ -86,10 +86,13 @@ impl GatewayBuilder {
 
     /// Lets it open so many files and sockets.
     pub fn open_files(self, limit: u32) -> Self {
-        Self {
-            open_files: Some(limit),
-            ..self
-        }
+        self.under(&format!("ulimit -n {limit} && exec"))
+    }
+
+    /// Has a shell start it, with these words before its own.
+    pub fn under(mut self, words: &str) -> Self {
+        self.under = Some(words.into());
+        self
     }
 
     /// Starts it and waits until it is ready.
@@ -130,10 +133,8 @@ impl GatewayBuilder {
             .filter(|flag| !flag.split('=').next().is_some_and(given));
         arguments.extend(defaults.map(|flag| (*flag).to_owned()));
         arguments.extend(self.flags.iter().cloned());
-        let command = match self.open_files {
-            None => binary::command(),
-            Some(limit) => binary::portcullis_command_with_files(limit),
-        };
+        let under = self.under.as_deref();
+        let command = under.map_or_else(binary::command, binary::command_under);
         let process = Process::start(command, &arguments);
         let http = process.listener("http").await;
         let https = process.listener("https").await;
