@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use harness::gateway;
 
 use crate::{
-    PROXY_CORE, backend,
+    backend,
     idle::memory,
     peers::{self, Site},
-    process,
 };
 
 pub(crate) async fn run() {
@@ -35,7 +34,6 @@ async fn measure(name: &str, split: bool, site: &Site) {
     }
     let gateway = builder.start().await;
     let ready = gateway.since_start();
-    process::pin(gateway.id(), PROXY_CORE);
     let (file, before) = if split {
         let first = documents.split("\n---\n").next().unwrap_or_default();
         ("ingress-0.json", first)
