@@ -1,4 +1,4 @@
-//! Requests of guests to other servers: which they may reach, and how long they wait.
+//! Requests to other servers, of guests and for their code: which may be reached, and for how long.
 
 mod address;
 mod connect;
@@ -22,7 +22,7 @@ use rustls::RootCertStore;
 
 use connect::{Connector, Denied};
 
-/// Where guests may send requests to, besides what each is granted.
+/// Where requests may go to, besides what each guest is granted.
 #[derive(Clone, Debug, Default)]
 pub struct HttpSettings {
     /// Whether loopback addresses may be reached.
@@ -45,31 +45,65 @@ pub enum Roots {
 }
 
 /// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum CalloutError {
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CalloutError {
+    /// The server has no address that may be reached.
+    #[error("no address of this host may be reached")]
     Denied,
+    /// It took longer than it may.
+    #[error("there is no whole answer in time")]
     Timeout,
+    /// There is no connection.
+    #[error("{0}")]
     Connect(String),
+    /// The answer is larger than it may be.
+    #[error("the answer is too large")]
     TooLarge,
+    /// The answer breaks off, or is none of HTTP.
+    #[error("{0}")]
     Protocol(String),
 }
 
-/// What sends the requests of all guests. Connections are kept for the next request to a server.
+/// What sends requests to where they may go. Connections are kept for the next request to a server.
+/// It needs a tokio runtime with time and IO.
 #[derive(Debug)]
-pub(crate) struct Callouts {
+pub struct Callouts {
     client: Client<HttpsConnector<Connector>, Full<Bytes>>,
+    allow_loopback: bool,
+    roots: Roots,
     denied: Arc<Mutex<Vec<IpAddr>>>,
 }
 
 impl Callouts {
-    pub(crate) fn new(settings: &HttpSettings) -> Result<Self, rustls::Error> {
+    /// An error is a root certificate that is none.
+    pub fn new(settings: HttpSettings) -> Result<Self, rustls::Error> {
         let HttpSettings {
             allow_loopback,
             denied,
             roots,
         } = settings;
+        Self::reaching(allow_loopback, roots, Arc::new(Mutex::new(denied)))
+    }
+
+    /// Another one with connections of its own, for another runtime: it reaches the same, also when that
+    /// changes.
+    pub fn sibling(&self) -> Result<Self, rustls::Error> {
+        let Self {
+            allow_loopback,
+            roots,
+            denied,
+            ..
+        } = self;
+        Self::reaching(*allow_loopback, roots.clone(), Arc::clone(denied))
+    }
+
+    fn reaching(
+        allow_loopback: bool,
+        roots: Roots,
+        denied: Arc<Mutex<Vec<IpAddr>>>,
+    ) -> Result<Self, rustls::Error> {
         let mut store = RootCertStore::empty();
-        match roots {
+        match &roots {
             Roots::Mozilla => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
             Roots::Only(certificates) => {
                 for certificate in certificates {
@@ -83,9 +117,8 @@ impl Callouts {
             .with_root_certificates(store)
             .with_no_client_auth();
 
-        let denied = Arc::new(Mutex::new(denied.clone()));
         let connector = Connector {
-            allow_loopback: *allow_loopback,
+            allow_loopback,
             denied: Arc::clone(&denied),
         };
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
@@ -101,7 +134,17 @@ impl Callouts {
             .http1_max_buf_size(HEAD)
             .http2_max_header_list_size(u32::try_from(HEAD).unwrap_or(u32::MAX))
             .build(connector);
-        Ok(Self { client, denied })
+        Ok(Self {
+            client,
+            allow_loopback,
+            roots,
+            denied,
+        })
+    }
+
+    /// Whether loopback addresses may be reached.
+    pub fn allows_loopback(&self) -> bool {
+        self.allow_loopback
     }
 
     /// No request goes to these addresses from now on.
@@ -109,10 +152,21 @@ impl Callouts {
         *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
     }
 
-    /// Sends a request, and waits for the whole answer. Redirects are answers like others.
+    /// Sends the request of a guest, and waits for the whole answer.
     pub(crate) async fn send(
         &self,
         request: Request<Bytes>,
+        timeout: Duration,
+    ) -> Result<Response<Bytes>, CalloutError> {
+        self.exchange(request, MOST, timeout.min(PATIENCE)).await
+    }
+
+    /// Sends a request, and waits so long for the whole answer, with a body of at most so many bytes.
+    /// Redirects are answers like others.
+    pub async fn exchange(
+        &self,
+        request: Request<Bytes>,
+        most: usize,
         timeout: Duration,
     ) -> Result<Response<Bytes>, CalloutError> {
         let answer = self.client.request(request.map(Full::new));
@@ -126,7 +180,7 @@ impl Callouts {
                 return Err(CalloutError::TooLarge);
             }
             let body =
-                Limited::new(body, MOST)
+                Limited::new(body, most)
                     .collect()
                     .await
                     .map_err(|error| match error.is::<LengthLimitError>() {
@@ -135,7 +189,7 @@ impl Callouts {
                     })?;
             Ok(Response::from_parts(head, body.to_bytes()))
         }));
-        match tokio::time::timeout(timeout.min(PATIENCE), &mut task.0).await {
+        match tokio::time::timeout(timeout, &mut task.0).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(CalloutError::Protocol("it was broken off".to_owned())),
             Err(_) => Err(CalloutError::Timeout),
@@ -208,7 +262,7 @@ fn text(error: &(dyn Error + 'static)) -> String {
 
 /// The longest that a guest waits for one answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-/// The largest body, of requests and of answers.
+/// The largest body, of requests of guests and of their answers.
 pub(crate) const MOST: usize = 1 << 20;
 /// The largest head of an answer.
 const HEAD: usize = 64 << 10;

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::{InstancePre, Linker};
 
 pub(crate) use cache::Cache;
+pub use cache::private_folder;
 pub use world::{Capability, Hook};
 
 use crate::{
@@ -147,7 +148,7 @@ impl Component {
     /// Compiles and checks a component. Takes a tenth of a second and more, unless it is cached:
     /// never call it on a worker.
     pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
-        if bytes.len() > MOST {
+        if bytes.len() > MOST_CODE {
             return Err(LoadError::TooLarge { size: bytes.len() });
         }
         shape::check(bytes)?;
@@ -294,8 +295,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The largest component.
-const MOST: usize = 32 << 20;
+/// The largest component, in bytes.
+pub const MOST_CODE: usize = 32 << 20;
 
 /// How long starting, describing and configuring may take.
 pub(crate) const SETUP_TIME: Duration = Duration::from_millis(100);

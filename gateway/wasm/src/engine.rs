@@ -111,7 +111,7 @@ impl Engine {
             max_memory: *max_memory,
             instances: usize::try_from(*instances).unwrap_or(usize::MAX),
             cache: cache.map(Arc::new),
-            callouts: Arc::new(Callouts::new(http).map_err(EngineError::Tls)?),
+            callouts: Arc::new(Callouts::new(http.clone()).map_err(EngineError::Tls)?),
             aside: Arc::default(),
         })
     }
@@ -126,7 +126,8 @@ impl Engine {
         self.callouts.deny(addresses);
     }
 
-    pub(crate) fn callouts(&self) -> &Arc<Callouts> {
+    /// What sends the requests of its guests.
+    pub fn callouts(&self) -> &Arc<Callouts> {
         &self.callouts
     }
 

@@ -34,8 +34,8 @@ mod text;
 
 pub use attached::{Attached, tidy};
 pub use attachment::Attachment;
-pub use callouts::{HttpSettings, Roots};
-pub use component::{Capability, Component, Hook, Info, LoadError};
+pub use callouts::{CalloutError, Callouts, HttpSettings, Roots};
+pub use component::{Capability, Component, Hook, Info, LoadError, MOST_CODE, private_folder};
 pub use engine::{Engine, EngineError, Pooling, Settings};
 pub use failure::{ConfigError, Failure};
 pub use host::{Counted, Sample, Shared};

@@ -1,8 +1,8 @@
-//! Which addresses a guest may reach, in whatever form they are written.
+//! Which addresses may be reached, in whatever form they are written.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether a guest may reach an address.
+/// Whether an address may be reached.
 pub(super) fn may_reach(address: IpAddr, loopback: bool, denied: &[IpAddr]) -> bool {
     let address = plain(address);
     if denied.iter().any(|denied| plain(*denied) == address) || METADATA.contains(&address) {

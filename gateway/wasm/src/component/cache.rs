@@ -26,11 +26,7 @@ pub(crate) struct Cache {
 impl Cache {
     /// The folder, made if need be; none where others could write to it.
     pub(crate) fn open(folder: &Path) -> Option<Self> {
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder);
-        match made.and_then(|()| private(folder)) {
+        match private_folder(folder) {
             Ok(()) => Some(Self {
                 folder: folder.to_owned(),
             }),
@@ -87,8 +83,12 @@ impl Cache {
     }
 }
 
-/// Whether a folder is this user's alone.
-fn private(folder: &Path) -> io::Result<()> {
+/// Makes a folder if need be, and sees that it is this user's alone: an error where it is not.
+pub fn private_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     // Not through a link: whoever can change that could lead elsewhere.
     let metadata = fs::symlink_metadata(folder)?;
     let own = metadata.uid() == rustix::process::geteuid().as_raw();
