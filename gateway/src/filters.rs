@@ -5,6 +5,7 @@
 
 mod code;
 mod compiler;
+mod fetch;
 mod plugin;
 mod slot;
 
@@ -17,13 +18,14 @@ use std::{
 
 use ingress::{Kind, Objects, Problem, Severity};
 use proxy::filter::Filters;
-use route::{Config, FilterRef, IngressName, PluginId};
+use route::{Config, FilterRef, IngressName, PluginId, Source};
 use wasm::Engine;
 
 pub(crate) use plugin::PluginView;
 
-use code::Files;
+use code::{Code, Files, NoCode};
 use compiler::Compiler;
+use fetch::Fetcher;
 use plugin::Known;
 use slot::Slot;
 
@@ -33,6 +35,8 @@ pub(crate) struct Loader {
     /// There once a chain needs it.
     sandbox: Option<(Engine, Compiler)>,
     files: Files,
+    /// There once a plugin has its code elsewhere.
+    fetcher: Option<Fetcher>,
     plugins: BTreeMap<PluginId, Known>,
     slots: HashMap<IngressName, HashMap<FilterRef, Slot>>,
     generation: u64,
@@ -99,6 +103,7 @@ impl Loader {
             settings,
             sandbox: None,
             files: Files::default(),
+            fetcher: None,
             plugins: BTreeMap::new(),
             slots: HashMap::new(),
             generation: 0,
@@ -167,10 +172,34 @@ impl Loader {
         };
         let mut new = false;
         for (id, spec) in &config.plugins {
+            let mut remote = false;
+            let found = match &spec.source {
+                Source::Unseen => Ok(None),
+                Source::Oci(_) | Source::Url(_) => {
+                    remote = true;
+                    fetched(
+                        &mut self.fetcher,
+                        (engine, &self.settings, &self.wake),
+                        id,
+                        spec,
+                    )
+                }
+                Source::Embedded(_)
+                | Source::File { .. }
+                | Source::Inline(_)
+                | Source::Missing { .. } => self.files.find(&spec.source).map(Some),
+            };
             let known = self.plugins.entry(id.clone()).or_default();
-            new |= known.look(self.files.find(&spec.source), spec, compiler);
+            new |= known.look(found, spec, compiler);
+            let fetcher = self.fetcher.as_ref().filter(|_| remote);
+            if let Some(fetcher) = fetcher.filter(|_| known.needs_last()) {
+                new |= known.look_back(fetcher.last_good(id), compiler);
+            }
         }
         self.files.forget_unseen();
+        if let Some(fetcher) = &self.fetcher {
+            fetcher.forget_but(&config.plugins);
+        }
         // What was waited for before holds up no further change.
         if new || self.generation == 0 {
             compiler.wait(match (self.patience, self.generation) {
@@ -182,6 +211,9 @@ impl Loader {
         for (id, spec) in &config.plugins {
             if let Some(known) = self.plugins.get_mut(id) {
                 known.build(engine, compiler, id, spec);
+                if let (Some(fetcher), Some(digest)) = (&self.fetcher, known.works()) {
+                    fetcher.remember(id, digest);
+                }
             }
         }
         let wanted: HashSet<&str> = self.plugins.values().flat_map(Known::digests).collect();
@@ -214,6 +246,26 @@ impl Loader {
             self.slots.insert((*ingress).clone(), slots);
         }
         self.generation += u64::from(renewed);
+    }
+}
+
+/// The code of a plugin that has it elsewhere.
+fn fetched(
+    fetcher: &mut Option<Fetcher>,
+    (engine, settings, wake): (&Engine, &wasm::Settings, &Arc<dyn Fn() + Send + Sync>),
+    id: &PluginId,
+    spec: &route::Plugin,
+) -> Result<Option<Code>, NoCode> {
+    if fetcher.is_none() {
+        let started = Fetcher::start(engine, settings.cache.as_deref(), Arc::clone(wake));
+        *fetcher = Some(started.map_err(|error| {
+            let message = format!("nothing can be fetched: {error}");
+            NoCode::new(message, "raise the limit of threads of the process")
+        })?);
+    }
+    match fetcher {
+        Some(fetcher) => fetcher.find(id, spec),
+        None => Ok(None),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The last known objects, by kind, namespace and name.
 
+pub(crate) mod code;
 #[cfg(test)]
 mod crd;
 pub(crate) mod model;
@@ -18,6 +19,7 @@ use k8s_openapi::jiff::Timestamp;
 use route::Certificate;
 
 use crate::problem::Subject;
+use code::ConfigMap;
 use model::{Class, Ingress, Secret, Service, Slice};
 use object::Stored;
 use plugin::Plugin;
@@ -54,6 +56,7 @@ pub struct Objects {
     slice_service: Store<String>,
     endpoints: Store<Arc<Vec<Slice>>>,
     pub(crate) plugins: Store<Arc<Plugin>>,
+    pub(crate) config_maps: Store<Arc<ConfigMap>>,
     secrets: Store<SecretState>,
     /// Deleted Secrets that are kept, as an Ingress names them.
     deleted: BTreeSet<(String, String)>,
@@ -113,6 +116,7 @@ impl Objects {
             slice_service: Store::default(),
             endpoints: Store::default(),
             plugins: Store::default(),
+            config_maps: Store::default(),
             secrets: Store::default(),
             deleted: BTreeSet::new(),
             pinned: None,
@@ -146,6 +150,7 @@ impl Objects {
                 self.slices.entry(&namespace, service).insert(name, slice);
             }
             Stored::Endpoints(_, subsets) => self.endpoints.insert(&namespace, name, subsets),
+            Stored::ConfigMap(map) => self.config_maps.insert(&namespace, name, map),
             Stored::Plugin(plugin) => self.plugins.insert(&namespace, name, plugin),
             Stored::Secret(secret) => self.apply_secret(secret),
         }
@@ -171,6 +176,7 @@ impl Objects {
                 }
             }
             Kind::Endpoints => drop(self.endpoints.remove(namespace, name)),
+            Kind::ConfigMap => drop(self.config_maps.remove(namespace, name)),
             Kind::Plugin => drop(self.plugins.remove(namespace, name)),
             Kind::Secret => {
                 if let Some(state) = self.secrets.find_mut(namespace, name) {
@@ -222,6 +228,7 @@ impl Objects {
             Kind::Service => self.services.names().collect(),
             Kind::EndpointSlice => self.slice_service.names().collect(),
             Kind::Endpoints => self.endpoints.names().collect(),
+            Kind::ConfigMap => self.config_maps.names().collect(),
             Kind::Plugin => self.plugins.names().collect(),
             Kind::Secret => self.secrets.names().collect(),
         }

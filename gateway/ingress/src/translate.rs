@@ -15,6 +15,7 @@ mod path;
 mod plugin;
 mod reroute;
 mod rule;
+mod source;
 
 use std::path::PathBuf;
 

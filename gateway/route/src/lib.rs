@@ -17,6 +17,6 @@ pub use config::{
 pub use host::{Authority, HostError, HostPattern};
 pub use path::{PathError, PathPattern, collapse, normalise};
 pub use plugin::{
-    Backends, FilterRef, Grants, Isolation, Limits, OnError, Plugin, PluginId, Source,
+    Backends, FilterRef, Grants, Image, Isolation, Limits, Login, OnError, Plugin, PluginId, Source,
 };
 pub use table::{Candidate, Found, Match, Table, Verdict};

@@ -1,6 +1,6 @@
 //! Plugins and the chains that name them, as plain comparable data.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 /// Which plugin is meant. Displays as people write it: `rate-limit`, `my-team/geo`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,8 +72,60 @@ pub enum Source {
         /// The folders.
         folders: Vec<PathBuf>,
     },
-    /// A source that this version does not have, as it is written: its code is never there.
-    Unsupported(String),
+    /// An artifact in an OCI registry.
+    Oci(Image),
+    /// A file of a web server; the plugin has its SHA-256.
+    Url(String),
+    /// The code itself, out of an object.
+    Inline(Arc<[u8]>),
+    /// Nowhere: what is wrong, and what to do.
+    Missing {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Where nobody looks now: manifests are only read over.
+    Unseen,
+}
+
+/// An artifact in an OCI registry, pinned by the digest of its manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The registry, `host` or `host:port`.
+    pub registry: String,
+    /// The repository in it.
+    pub repository: String,
+    /// The SHA-256 of the manifest, in lower-case hexadecimal.
+    pub digest: String,
+    /// Who pulls it; nobody in particular where there is none.
+    pub login: Option<Login>,
+}
+
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}/{}@sha256:{}",
+            self.registry, self.repository, self.digest
+        )
+    }
+}
+
+/// Who pulls an image.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The name.
+    pub user: String,
+    /// The password, or a token in its place.
+    pub password: String,
+}
+
+impl fmt::Debug for Login {
+    // Neither reaches a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").finish_non_exhaustive()
+    }
 }
 
 /// What a plugin may use.

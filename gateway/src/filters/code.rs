@@ -36,6 +36,8 @@ pub(super) struct Files {
     /// Those that were asked for since the last time that others were forgotten.
     seen: HashSet<PathBuf>,
     embedded: HashMap<String, Code>,
+    /// What stands in objects.
+    inline: Vec<Code>,
 }
 
 /// What tells a changed file.
@@ -47,15 +49,19 @@ impl Files {
         match source {
             Source::Embedded(name) => self.embedded(name),
             Source::File { name, folders } => self.file(name, folders),
-            Source::Unsupported(what) => Err(NoCode::new(
-                format!("its source {what} is not supported by this version"),
-                "write source: {file: …} with the file beside the manifest or in --plugins DIR",
-            )),
+            Source::Inline(bytes) => Ok(self.inline(bytes)),
+            Source::Missing { message, hint } => Err(NoCode::new(message, hint)),
+            Source::Oci(_) | Source::Url(_) | Source::Unseen => {
+                Err(NoCode::new("its code is not here", "name a source that is"))
+            }
         }
     }
 
     /// Forgets the files that no plugin has any longer.
     pub(super) fn forget_unseen(&mut self) {
+        // Whoever else holds the bytes is an object that is still there.
+        self.inline
+            .retain(|code| Arc::strong_count(&code.bytes) > 1);
         let seen = std::mem::take(&mut self.seen);
         self.known.retain(|path, _| seen.contains(path));
     }
@@ -71,6 +77,18 @@ impl Files {
         let code = Code::of((*bytes).into());
         self.embedded.insert(name.to_owned(), code.clone());
         Ok(code)
+    }
+
+    /// The digest of the same bytes is made once.
+    fn inline(&mut self, bytes: &Arc<[u8]>) -> Code {
+        let known = self.inline.iter();
+        let mut known = known.filter(|code| Arc::ptr_eq(&code.bytes, bytes));
+        if let Some(code) = known.next() {
+            return code.clone();
+        }
+        let code = Code::of(Arc::clone(bytes));
+        self.inline.push(code.clone());
+        code
     }
 
     fn file(&mut self, name: &str, folders: &[PathBuf]) -> Result<Code, NoCode> {
@@ -111,7 +129,7 @@ impl Files {
             return Ok(code.clone());
         }
         let (_, _, size, _) = stamp;
-        if size > MOST {
+        if size > wasm::MOST_CODE as u64 {
             let message = format!("the file {} has {size} bytes", path.display());
             let hint = "a component has at most 32 MiB: strip it of debug information";
             return Err(NoCode::new(message, hint));
@@ -161,7 +179,7 @@ fn written((.., [modified, _, changed, _]): &Stamp) -> SystemTime {
 }
 
 impl Code {
-    fn of(bytes: Arc<[u8]>) -> Self {
+    pub(super) fn of(bytes: Arc<[u8]>) -> Self {
         let digest = Sha256::digest(&bytes);
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         Self {
@@ -182,8 +200,6 @@ impl NoCode {
 
 /// How coarse the times of a file system may be.
 const RACY: Duration = Duration::from_secs(2);
-/// The largest component.
-const MOST: u64 = 32 << 20;
 
 #[cfg(test)]
 mod tests {

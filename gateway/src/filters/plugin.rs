@@ -25,7 +25,11 @@ pub(super) struct Known {
     good: Option<Arc<Component>>,
     running: Option<Running>,
     failure: Option<Failure>,
+    /// Whether the newest code is still to come.
+    coming: bool,
     loading: bool,
+    /// What worked before the start.
+    last: Option<Code>,
     pub(super) on_error: OnError,
 }
 
@@ -103,19 +107,22 @@ impl PluginView {
 }
 
 impl Known {
-    /// Takes the code that there is now, and has it compiled; whether it is new.
+    /// Takes the code that there is now, nothing if it is still to come, and has it compiled; whether it
+    /// is new.
     pub(super) fn look(
         &mut self,
-        found: Result<Code, NoCode>,
+        found: Result<Option<Code>, NoCode>,
         spec: &route::Plugin,
         compiler: &Compiler,
     ) -> bool {
         self.failure = None;
         self.code = None;
+        self.coming = matches!(found, Ok(None));
         self.on_error = spec.on_error;
         match found {
             Err(why) => self.fail("spec.source", why),
-            Ok(code) => match spec.sha256.as_deref().filter(|sha| **sha != *code.digest) {
+            Ok(None) => {}
+            Ok(Some(code)) => match spec.sha256.as_deref().filter(|sha| **sha != *code.digest) {
                 Some(wanted) => {
                     let message = format!(
                         "the code has the SHA-256 {}, and {wanted} is wanted",
@@ -134,6 +141,25 @@ impl Known {
         false
     }
 
+    /// Whether nothing is there but what worked before the start.
+    pub(super) fn needs_last(&self) -> bool {
+        self.code.is_none() && self.good.is_none() && self.last.is_none()
+    }
+
+    /// Takes what worked before the start, and has it compiled; whether it is new.
+    pub(super) fn look_back(&mut self, last: Option<Code>, compiler: &Compiler) -> bool {
+        let new = last.as_ref().is_some_and(|last| compiler.ask(last));
+        self.last = last;
+        new
+    }
+
+    /// The digest of the newest code, if that is what runs.
+    pub(super) fn works(&self) -> Option<&str> {
+        let running = self.running.as_ref()?;
+        let newest = self.code.as_ref().map(|code| &*code.digest);
+        newest.filter(|newest| *newest == running.component.digest())
+    }
+
     /// Makes a plugin of the newest code that can be used.
     pub(super) fn build(
         &mut self,
@@ -148,7 +174,13 @@ impl Known {
             isolation: spec.isolation,
         };
         let compiled = self.code.as_ref().map(|code| compiler.result(&code.digest));
-        self.loading = matches!(compiled, Some(None));
+        self.loading = self.coming || matches!(compiled, Some(None));
+        if self.good.is_none()
+            && let Some(last) = &self.last
+            && let Some(Ok(component)) = compiler.result(&last.digest)
+        {
+            self.good = Some(component);
+        }
         let newest = match compiled.flatten() {
             Some(Ok(component)) => Some(component),
             Some(Err(error)) => {
@@ -167,6 +199,7 @@ impl Known {
         }
         if let Some(running) = &running {
             self.good = Some(Arc::clone(&running.component));
+            self.last = None;
         }
         self.running = running;
     }
@@ -230,7 +263,8 @@ impl Known {
     pub(super) fn digests(&self) -> impl Iterator<Item = &str> {
         let newest = self.code.as_ref().map(|code| &*code.digest);
         let good = self.good.as_ref().map(|good| good.digest());
-        newest.into_iter().chain(good)
+        let last = self.last.as_ref().map(|code| &*code.digest);
+        newest.into_iter().chain(good).chain(last)
     }
 
     /// What is wrong with the newest version, as a problem of the object.
@@ -271,7 +305,11 @@ impl Known {
             },
             digest: component.map(|component| component.digest().to_owned()),
             state,
-            reason: self.failure.as_ref().map(|f| f.why.message.clone()),
+            reason: match (&self.failure, self.coming) {
+                (Some(failure), _) => Some(failure.why.message.clone()),
+                (None, true) => Some("its code is being fetched".to_owned()),
+                (None, false) => None,
+            },
             imports: component.map_or_else(Vec::new, |component| {
                 let imports = component.capabilities().iter();
                 imports.map(|capability| capability.interface()).collect()

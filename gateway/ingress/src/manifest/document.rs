@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::{
-    core::v1::{Endpoints, Secret, Service},
+    core::v1::{ConfigMap, Endpoints, Secret, Service},
     discovery::v1::EndpointSlice,
     networking::v1::{Ingress, IngressClass},
 };
@@ -106,6 +106,7 @@ fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
         ("EndpointSlice", "discovery.k8s.io/v1"),
         ("Endpoints", "v1"),
         ("Secret", "v1"),
+        ("ConfigMap", "v1"),
         ("Plugin", "portcullis.dev/v1alpha1"),
     ]
     .into_iter()
@@ -149,6 +150,7 @@ fn read_kind(
         "Service" => in_file::<Service>(file, &node, Kind::Service),
         "EndpointSlice" => in_file::<EndpointSlice>(file, &node, Kind::EndpointSlice),
         "Endpoints" => in_file::<Endpoints>(file, &node, Kind::Endpoints),
+        "ConfigMap" => in_file::<ConfigMap>(file, &node, Kind::ConfigMap),
         "Plugin" => in_file::<ApiPlugin>(file, &node, Kind::Plugin),
         _ => in_file::<Secret>(file, &node, Kind::Secret),
     };
@@ -176,7 +178,8 @@ where
         | Kind::Service
         | Kind::EndpointSlice
         | Kind::Endpoints
-        | Kind::Secret => 3,
+        | Kind::Secret
+        | Kind::ConfigMap => 3,
     };
     let source = Arc::new(Source {
         file: file.clone(),

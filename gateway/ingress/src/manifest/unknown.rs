@@ -19,7 +19,8 @@ pub(super) fn check(kind: Kind, object: &Node<'_>, subject: &Subject, problems: 
         | Kind::Service
         | Kind::EndpointSlice
         | Kind::Endpoints
-        | Kind::Secret => return,
+        | Kind::Secret
+        | Kind::ConfigMap => return,
     };
     let mut walk = Walk { subject, problems };
     walk.check(object, shape, &mut String::new());
@@ -125,6 +126,7 @@ const SOURCE: Shape = Shape(&[
     ("file", None),
     ("oci", None),
     ("url", None),
+    ("pullSecret", None),
     ("configMap", Some(Shape(&[("name", None), ("key", None)]))),
 ]);
 const GRANTS: Shape = Shape(&[

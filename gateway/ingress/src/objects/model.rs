@@ -138,6 +138,8 @@ pub(crate) struct Secret {
     pub(crate) subject: Subject,
     pub(crate) chain: Option<Vec<u8>>,
     pub(crate) key: Option<Vec<u8>>,
+    /// Logins for registries.
+    pub(crate) logins: Option<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Secret {
@@ -310,6 +312,7 @@ impl Secret {
             subject,
             chain: take("tls.crt"),
             key: take("tls.key"),
+            logins: take(".dockerconfigjson"),
         }
     }
 }

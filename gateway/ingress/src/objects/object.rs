@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::problem::{Source, Subject};
 use k8s_openapi::api::{
-    core::v1::{Endpoints, Secret as ApiSecret, Service as ApiService},
+    core::v1::{ConfigMap as ApiConfigMap, Endpoints, Secret as ApiSecret, Service as ApiService},
     discovery::v1::EndpointSlice,
     networking::v1::{Ingress as ApiIngress, IngressClass as ApiClass},
 };
 
 use super::{
+    code::ConfigMap,
     model::{self, Class, Ingress, Secret, Service, Slice},
     plugin::{ApiPlugin, Plugin},
 };
@@ -29,6 +30,8 @@ pub enum Kind {
     Endpoints,
     /// `v1 Secret`
     Secret,
+    /// `v1 ConfigMap`, which may hold the code of Plugins.
+    ConfigMap,
     /// `portcullis.dev/v1alpha1 Plugin`
     Plugin,
 }
@@ -43,6 +46,7 @@ impl Kind {
             Self::EndpointSlice => "EndpointSlice",
             Self::Endpoints => "Endpoints",
             Self::Secret => "Secret",
+            Self::ConfigMap => "ConfigMap",
             Self::Plugin => "Plugin",
         }
     }
@@ -60,6 +64,7 @@ pub(crate) enum Stored {
     Slice(Arc<Slice>),
     Endpoints(Subject, Arc<Vec<Slice>>),
     Secret(Arc<Secret>),
+    ConfigMap(Arc<ConfigMap>),
     Plugin(Arc<Plugin>),
 }
 
@@ -73,6 +78,7 @@ impl Object {
             Stored::Slice(_) => Kind::EndpointSlice,
             Stored::Endpoints(..) => Kind::Endpoints,
             Stored::Secret(_) => Kind::Secret,
+            Stored::ConfigMap(_) => Kind::ConfigMap,
             Stored::Plugin(_) => Kind::Plugin,
         }
     }
@@ -85,6 +91,7 @@ impl Object {
             Stored::Slice(slice) => &slice.subject,
             Stored::Endpoints(subject, _) => subject,
             Stored::Secret(secret) => &secret.subject,
+            Stored::ConfigMap(map) => &map.subject,
             Stored::Plugin(plugin) => &plugin.subject,
         }
     }
@@ -121,5 +128,6 @@ object_from! {
         Stored::Endpoints(subject, Arc::new(Slice::build_all(object, source)))
     },
     ApiSecret => |object, source| Stored::Secret(Arc::new(Secret::build(object, source))),
+    ApiConfigMap => |object, source| Stored::ConfigMap(Arc::new(ConfigMap::build(object, source))),
     ApiPlugin => |object, source| Stored::Plugin(Arc::new(Plugin::build(object, source))),
 }

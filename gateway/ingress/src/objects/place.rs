@@ -47,6 +47,7 @@ impl Objects {
                 let state = self.secrets.find(namespace, name)?;
                 state.current.as_ref().map(|(secret, _)| &secret.subject)
             }
+            Kind::ConfigMap => self.config_maps.find(namespace, name).map(|m| &m.subject),
             Kind::Plugin => self.plugins.find(namespace, name).map(|p| &p.subject),
         }
     }

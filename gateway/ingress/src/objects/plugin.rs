@@ -20,7 +20,7 @@ use crate::{
     problem::{Source, Subject},
 };
 
-use super::model::subject;
+use super::{code::Code, model::subject};
 
 /// A Plugin as it is written.
 #[derive(Debug, Deserialize)]
@@ -105,6 +105,8 @@ pub(crate) struct ApiSource {
     pub(crate) url: Option<String>,
     /// A key of a ConfigMap of the same namespace.
     pub(crate) config_map: Option<ApiKey>,
+    /// The Secret of the same namespace with the login for oci, of type kubernetes.io/dockerconfigjson.
+    pub(crate) pull_secret: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -207,14 +209,6 @@ pub(crate) struct Plugin {
     pub(crate) config: Map<String, Value>,
 }
 
-/// Where a Plugin says that its code is.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Code {
-    File(String),
-    /// Somewhere that this version does not look: the field of the source, and the whole as written.
-    Elsewhere(&'static str, String),
-}
-
 impl Plugin {
     /// Keeps what was validated; what is wrong all the same counts as absent.
     pub(crate) fn build(object: ApiPlugin, source: Option<Arc<Source>>) -> Self {
@@ -230,7 +224,11 @@ impl Plugin {
         };
         Self {
             subject,
-            code: spec.source.unwrap_or_default().code(),
+            code: spec
+                .source
+                .unwrap_or_default()
+                .code()
+                .unwrap_or_else(Code::Wrong),
             sha256: spec.sha256.map(|digest| digest.to_ascii_lowercase()),
             grants: spec.grants.build(),
             limits: spec.limits.build(),
@@ -238,26 +236,6 @@ impl Plugin {
             on_error,
             allowed: spec.allowed_namespaces,
             config: spec.config.unwrap_or_default(),
-        }
-    }
-}
-
-impl ApiSource {
-    fn code(self) -> Code {
-        match self {
-            Self {
-                file: Some(file), ..
-            } if is_inside(&file) => Code::File(file),
-            Self {
-                file: Some(file), ..
-            } => Code::Elsewhere("file", format!("file: {file}")),
-            Self { oci: Some(oci), .. } => Code::Elsewhere("oci", format!("oci: {oci}")),
-            Self { url: Some(url), .. } => Code::Elsewhere("url", format!("url: {url}")),
-            Self {
-                config_map: Some(ApiKey { name, key }),
-                ..
-            } => Code::Elsewhere("configMap", format!("configMap: {name}/{key}")),
-            Self { .. } => Code::Elsewhere("", String::new()),
         }
     }
 }

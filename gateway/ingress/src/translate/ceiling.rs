@@ -1,18 +1,15 @@
 //! Plugin objects as they are served: within the operator's ceilings.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
-use route::{Backends, Grants, Limits, Plugin, Source};
+use route::{Backends, Grants, Limits, Plugin};
 
 use crate::{
-    objects::plugin::{Code, Plugin as Object},
+    objects::{Objects, plugin::Plugin as Object},
     problem::{Problem, Severity},
 };
 
-use super::{Mode, Options};
+use super::{Options, source};
 
 /// What the operator gives no Plugin object more than.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +34,12 @@ impl Default for Ceilings {
 }
 
 /// A Plugin object as it is served: within the ceilings.
-pub(super) fn serve(object: &Object, options: &Options, problems: &mut Vec<Problem>) -> Plugin {
+pub(super) fn serve(
+    object: &Object,
+    objects: &Objects,
+    options: &Options,
+    problems: &mut Vec<Problem>,
+) -> Plugin {
     let mut report = |severity, field: &str, message: String, hint: String| {
         problems.push(object.subject.problem(severity, field, message, hint));
     };
@@ -78,35 +80,8 @@ pub(super) fn serve(object: &Object, options: &Options, problems: &mut Vec<Probl
             hint,
         );
     }
-    let source = match &object.code {
-        Code::File(name) => {
-            let folders = folders(object, options);
-            if folders.is_empty() {
-                let message = "there is no folder of plugin files; routes that use it are closed";
-                let hint = "start the gateway with --plugins DIR".to_owned();
-                report(
-                    Severity::Error,
-                    "spec.source.file",
-                    message.to_owned(),
-                    hint,
-                );
-            }
-            Source::File {
-                name: name.clone(),
-                folders,
-            }
-        }
-        Code::Elsewhere(part, text) => {
-            let field = format!("spec.source.{part}");
-            let message =
-                format!("code cannot come from {part} yet; routes that use it are closed");
-            let hint = "write source: {file: NAME.wasm}".to_owned();
-            report(Severity::Error, field.trim_end_matches('.'), message, hint);
-            Source::Unsupported(text.clone())
-        }
-    };
     Plugin {
-        source,
+        source: source::find(object, objects, options, problems),
         sha256: object.sha256.clone(),
         grants,
         limits,
@@ -151,27 +126,4 @@ fn take(grants: &mut Grants, given: Option<&[String]>) -> Vec<&'static str> {
         *backends = none;
     }
     taken
-}
-
-/// Where the file of a Plugin is looked up: beside its manifest, then in the operator's folder.
-fn folders(object: &Object, options: &Options) -> Vec<PathBuf> {
-    let manifest = object
-        .subject
-        .source
-        .as_ref()
-        .filter(|_| match options.mode {
-            Mode::Manifests | Mode::Check => true,
-            Mode::Cluster => false,
-        });
-    let beside = manifest.map(|source| {
-        let folder = Path::new(source.file.as_ref()).parent();
-        match folder.filter(|folder| !folder.as_os_str().is_empty()) {
-            Some(folder) => folder.to_owned(),
-            None => PathBuf::from("."),
-        }
-    });
-    beside
-        .into_iter()
-        .chain(options.plugin_folder.clone())
-        .collect()
 }

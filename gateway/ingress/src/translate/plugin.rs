@@ -37,7 +37,7 @@ impl<'a> Plugins<'a> {
         };
         for object in objects.plugins.values() {
             if plugins.counts(&object.subject.namespace) {
-                let plugin = serve(object, options, problems);
+                let plugin = serve(object, objects, options, problems);
                 plugins.served.insert(id(object), Arc::new(plugin));
             }
         }
@@ -178,7 +178,7 @@ impl<'a> Plugins<'a> {
         match id {
             PluginId::Object { namespace, name } => {
                 let served = self.served.get(id).cloned();
-                let gone = || Arc::new(plain(Source::Unsupported(String::new())));
+                let gone = || Arc::new(plain(Source::Unseen));
                 (served.unwrap_or_else(gone), self.find(namespace, name))
             }
             PluginId::Shipped(name) => (Arc::new(shipped(name)), None),

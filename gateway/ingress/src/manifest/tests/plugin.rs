@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     Objects,
     fixture::{apply, inspect},
-    objects::plugin::{Code, Plugin},
+    objects::{code::Code, plugin::Plugin},
 };
 
 /// A Plugin with all of its fields; the lines count from `apiVersion`.
@@ -97,6 +97,18 @@ const REFUSED: &[(&str, &str, &str, usize)] = &[
         "{file: filters/geo.wasm}",
         "{oci: ''}",
         "spec.source.oci",
+        5,
+    ),
+    (
+        "{file: filters/geo.wasm}",
+        "{oci: 'ghcr.io/geo:1.0'}",
+        "spec.source.oci",
+        5,
+    ),
+    (
+        "{file: filters/geo.wasm}",
+        "{file: x, pullSecret: y}",
+        "spec.source.pullSecret",
         5,
     ),
     ("{file: ", "{url: ", "spec.source.url", 5),

@@ -6,7 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
     manifest::{inline::is_shallow, shorten},
-    objects::plugin::{ApiGrants, ApiLimits, ApiPlugin, ApiSource, ApiSpec, Scalar, is_inside},
+    objects::{
+        code::{SOURCE, is_digest},
+        plugin::{ApiGrants, ApiLimits, ApiPlugin, ApiSource, ApiSpec, Scalar},
+    },
     problem::{Problem, Subject},
 };
 
@@ -27,7 +30,7 @@ impl Validate for ApiPlugin {
             None => check.refuse("spec.source", "the Plugin has no source", SOURCE),
         }
         if let Some(digest) = &spec.sha256
-            && (digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()))
+            && !is_digest(digest)
         {
             let message = format!("\"{}\" is no SHA-256", shorten(digest));
             let hint = "write the 64 hexadecimal digits that sha256sum prints";
@@ -54,49 +57,26 @@ impl Validate for ApiPlugin {
 
 impl Check<'_> {
     fn source(&mut self, source: &ApiSource, spec: &ApiSpec) {
-        let ApiSource {
-            file,
-            oci,
-            url,
-            config_map,
-        } = source;
-        let named = [
-            file.is_some(),
-            oci.is_some(),
-            url.is_some(),
-            config_map.is_some(),
-        ];
-        match named.iter().filter(|is| **is).count() {
-            0 => self.refuse("spec.source", "the source says nothing", SOURCE),
-            1 => {}
-            _ => self.refuse("spec.source", "the Plugin has several sources", "keep one"),
+        if let Err(wrong) = source.code() {
+            self.refuse(wrong.field, wrong.message, wrong.hint);
         }
-        if let Some(file) = file.as_deref().filter(|file| !is_inside(file)) {
-            let message = format!("\"{}\" may lead out of its folder", shorten(file));
-            let hint =
-                "write a file name, or a path below the folder, as in geo.wasm or filters/geo.wasm";
-            self.refuse("spec.source.file", message, hint);
+        if source.url.is_some() && spec.sha256.is_none() {
+            let hint = "write the 64 hexadecimal digits that sha256sum prints for the file";
+            self.refuse("spec.sha256", "a url needs the sha256 of its code", hint);
         }
-        if oci.as_deref() == Some("") {
-            let hint = "write REGISTRY/REPOSITORY@sha256:DIGEST";
-            self.refuse("spec.source.oci", "the reference is empty", hint);
-        }
-        if let Some(url) = url {
-            if !url.starts_with("https://") {
-                let message = format!("\"{}\" is no https URL", shorten(url));
-                self.refuse("spec.source.url", message, "write https://…");
-            }
-            if spec.sha256.is_none() {
-                let hint = "write the 64 hexadecimal digits that sha256sum prints for the file";
-                self.refuse("spec.sha256", "a url needs the sha256 of its code", hint);
-            }
-        }
-        if let Some(key) = config_map
-            && (!names::is_subdomain(&key.name) || key.key.is_empty())
+        if let Some(name) = source.config_map.as_ref().map(|key| &key.name)
+            && !names::is_subdomain(name)
         {
-            let hint = "write configMap: {name: …, key: …}";
-            let message = "the ConfigMap or its key is not named";
-            self.refuse("spec.source.configMap", message, hint);
+            let message = format!("\"{}\" is no name of a ConfigMap", shorten(name));
+            self.refuse("spec.source.configMap", message, names::SUBDOMAIN_HINT);
+        }
+        if let Some(name) = source
+            .pull_secret
+            .as_ref()
+            .filter(|name| !names::is_subdomain(name))
+        {
+            let message = format!("\"{}\" is no name of a Secret", shorten(name));
+            self.refuse("spec.source.pullSecret", message, names::SUBDOMAIN_HINT);
         }
     }
 
@@ -209,7 +189,6 @@ fn is_authority(text: &str) -> bool {
     host && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|n| n > 0))
 }
 
-const SOURCE: &str = "write source: {file: NAME.wasm}";
 const QUANTITY: &str = "write bytes or a quantity like 64Ki or 8Mi";
 const MAX_CONFIG: usize = 64 << 10;
 const MAX_BODY: usize = 1 << 20;

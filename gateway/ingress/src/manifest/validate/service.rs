@@ -1,9 +1,9 @@
-//! Service and Secret.
+//! Service, Secret and ConfigMap.
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::{
-    api::core::v1::{Secret, Service, ServicePort},
+    api::core::v1::{ConfigMap, Secret, Service, ServicePort},
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
 
@@ -163,4 +163,36 @@ impl Validate for Secret {
     }
 }
 
+impl Validate for ConfigMap {
+    fn metadata(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn validate(&self, subject: &Subject, problems: &mut Vec<Problem>) {
+        let mut check = Check { subject, problems };
+        let text = self.data.iter().flatten();
+        let binary = self.binary_data.iter().flatten();
+        let size = text.clone().map(|(_, text)| text.len()).sum::<usize>()
+            + binary.map(|(_, bytes)| bytes.0.len()).sum::<usize>();
+        if size > MAX_SECRET {
+            let message = format!("the ConfigMap has {size} bytes");
+            let hint = format!(
+                "keep it within {MAX_SECRET}: larger code belongs into a registry, or behind a url"
+            );
+            check.refuse("data", message, hint);
+        }
+        let twice = |key: &&String| {
+            let binary = self.binary_data.as_ref();
+            binary.is_some_and(|binary| binary.contains_key(*key))
+        };
+        if let Some(key) = text.map(|(key, _)| key).find(twice) {
+            let mut field = "data".to_owned();
+            push_key(&mut field, key);
+            let message = "the key is in data and in binaryData";
+            check.refuse(&field, message, "keep one of them");
+        }
+    }
+}
+
+/// The most that a Secret or ConfigMap holds, in bytes.
 const MAX_SECRET: usize = 1 << 20;

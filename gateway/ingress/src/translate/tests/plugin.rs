@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use route::{Backends, Plugin, PluginId, Source, Target};
+use route::{Backends, Image, Plugin, PluginId, Source, Target};
 
 use super::*;
 use crate::{Ceilings, Options, Severity};
@@ -100,34 +100,118 @@ fn a_file_is_looked_up_beside_its_manifest_and_then_in_the_plugin_folder() {
 }
 
 #[test]
-fn sources_that_are_not_there_yet_are_errors_and_close_what_uses_them() {
+fn code_from_elsewhere_is_fetched_by_a_gateway_and_not_by_check() {
     let digest = "0".repeat(64);
-    for (source, part, text) in [
+    let image = Image {
+        registry: "x.example".into(),
+        repository: "y".into(),
+        digest: digest.clone(),
+        login: None,
+    };
+    for (source, part, wanted) in [
         (
-            "{oci: 'x/y@sha256:0'}".to_owned(),
+            format!("{{oci: 'x.example/y@sha256:{digest}'}}"),
             "oci",
-            "oci: x/y@sha256:0",
+            Source::Oci(image),
         ),
         (
             format!("{{url: 'https://x/y'}}, sha256: '{digest}'"),
             "url",
-            "url: https://x/y",
-        ),
-        (
-            "{configMap: {name: x, key: z}}".to_owned(),
-            "configMap",
-            "configMap: x/z",
+            Source::Url("https://x/y".into()),
         ),
     ] {
-        let yaml = annotated("web", "portcullis.dev/filters: geo", "web")
-            + &service("web")
-            + &plugin("geo", "").replace("{file: x.wasm}", &source);
-        let (config, problems) = translated(&yaml, &options());
-        let plugin = config.plugins.values().next().unwrap();
-        assert_eq!(plugin.source, Source::Unsupported(text.into()));
-        let problem = the(&problems, "cannot come from");
+        let (found, problems) = sourced(&source, "", &options());
+        assert_eq!((found, lines(&problems)), (wanted, vec![]));
+        let check = Options {
+            mode: Mode::Check,
+            ..options()
+        };
+        let (found, problems) = sourced(&source, "", &check);
+        assert_eq!(found, Source::Unseen);
+        let note = the(&problems, "is not fetched here");
+        assert_eq!(note.severity, Severity::Note);
+        assert_eq!(note.field, Some(format!("spec.source.{part}")));
+    }
+}
+
+/// The source of the Plugin `default/geo` that is written so, with these objects beside it.
+fn sourced(source: &str, beside: &str, options: &Options) -> (Source, Vec<crate::Problem>) {
+    let yaml = annotated("web", "portcullis.dev/filters: geo", "web")
+        + &service("web")
+        + &plugin("geo", "").replace("{file: x.wasm}", source)
+        + beside;
+    let (config, problems) = translated(&yaml, options);
+    let plugin = config.plugins.values().next().unwrap();
+    (plugin.source.clone(), problems)
+}
+
+#[test]
+fn code_in_a_config_map_is_that_of_its_own_namespace() {
+    let source = "{configMap: {name: code, key: geo}}";
+    let map = |namespace: &str| {
+        format!(
+            "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: code, namespace: {namespace}}}\n\
+             binaryData: {{geo: AGFzbQ==, note: eHg=}}\n"
+        )
+    };
+    let (found, problems) = sourced(source, &map("default"), &options());
+    let code: Arc<[u8]> = b"\0asm".as_slice().into();
+    assert_eq!((found, lines(&problems)), (Source::Inline(code), vec![]));
+    for (written, beside, words, write) in [
+        (source, map("other"), "no ConfigMap default/code", "create"),
+        (
+            "{configMap: {name: code, key: geoo}}",
+            map("default"),
+            "has no key",
+            "geo, note",
+        ),
+        (
+            "{configMap: {name: code, key: note}}",
+            map("default"),
+            "no WebAssembly",
+            "binaryData",
+        ),
+    ] {
+        let Source::Missing { message, hint } = sourced(written, &beside, &options()).0 else {
+            panic!("{written}");
+        };
+        assert!(message.contains(words), "{message}");
+        assert!(hint.contains(write), "{hint}");
+    }
+}
+
+#[test]
+fn a_pull_secret_is_that_of_its_own_namespace() {
+    let digest = "0".repeat(64);
+    let source = format!("{{oci: 'x.example/y@sha256:{digest}', pullSecret: pull}}");
+    let secret = |namespace: &str, place: &str| {
+        format!(
+            "\n---\napiVersion: v1\nkind: Secret\ntype: kubernetes.io/dockerconfigjson\n\
+             metadata: {{name: pull, namespace: {namespace}}}\n\
+             stringData: {{.dockerconfigjson: '{{\"auths\":{{\"{place}\":{{\"username\":\"u\",\"password\":\"p\"}}}}}}'}}\n"
+        )
+    };
+    let user = |beside: &str| {
+        let (found, problems) = sourced(&source, beside, &options());
+        let Source::Oci(image) = found else {
+            panic!("{found:?}");
+        };
+        (image.login.map(|login| login.user), problems)
+    };
+    let (login, problems) = user(&secret("default", "x.example"));
+    assert_eq!((login.as_deref(), lines(&problems)), (Some("u"), vec![]));
+    for (beside, words) in [
+        (
+            secret("other", "x.example"),
+            "there is no Secret default/pull",
+        ),
+        (secret("default", "z.example"), "no login for x.example"),
+    ] {
+        let (login, problems) = user(&beside);
+        assert_eq!(login, None);
+        let problem = the(&problems, words);
         assert_eq!(problem.severity, Severity::Error);
-        assert_eq!(problem.field, Some(format!("spec.source.{part}")));
+        assert_eq!(problem.field.as_deref(), Some("spec.source.pullSecret"));
     }
 }
 
