@@ -13,6 +13,7 @@ mod others;
 mod parts;
 mod refused;
 mod seen;
+mod sources;
 mod streams;
 mod views;
 mod waiting;

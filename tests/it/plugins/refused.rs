@@ -132,13 +132,6 @@ fn codes() -> Vec<Case> {
             plugin: Some(plugin("bad", &whole).with("limits", json!({"memory": "64Ki"}))),
             ..load(&whole, "spec.limits", &["131072", "65536", "raise"])
         },
-        Case {
-            plugin: Some(plugin("bad", &whole).with(
-                "source",
-                json!({"oci": format!("r.test/x@sha256:{}", "0".repeat(64))}),
-            )),
-            ..load(&whole, "spec.source.oci", &["oci", "file: NAME.wasm"])
-        },
     ]
 }
 
