@@ -193,7 +193,7 @@ impl Loader {
             new |= known.look(found, spec, compiler);
             let fetcher = self.fetcher.as_ref().filter(|_| remote);
             if let Some(fetcher) = fetcher.filter(|_| known.needs_last()) {
-                new |= known.look_back(fetcher.last_good(id), compiler);
+                new |= known.look_back(fetcher.last_good(id, known.newest()), compiler);
             }
         }
         self.files.forget_unseen();

@@ -142,12 +142,15 @@ impl Fetcher {
         });
     }
 
-    /// The last code of a plugin that worked, if it was fetched for it.
-    pub(super) fn last_good(&self, id: &PluginId) -> Option<Code> {
+    /// The last code of a plugin that worked, if it was fetched for it and is not the newest.
+    pub(super) fn last_good(&self, id: &PluginId, newest: Option<&str>) -> Option<Code> {
         let PluginId::Object { namespace, name } = id else {
             return None;
         };
         let digest = self.store.remembered(namespace, name)?;
+        if newest == Some(&*digest) {
+            return None;
+        }
         self.store.find(namespace, &digest)
     }
 

@@ -141,9 +141,14 @@ impl Known {
         false
     }
 
-    /// Whether nothing is there but what worked before the start.
+    /// Whether nothing has worked since the start, so that what worked before it counts.
     pub(super) fn needs_last(&self) -> bool {
-        self.code.is_none() && self.good.is_none() && self.last.is_none()
+        self.good.is_none() && self.last.is_none()
+    }
+
+    /// The digest of the newest code.
+    pub(super) fn newest(&self) -> Option<&str> {
+        self.code.as_ref().map(|code| &*code.digest)
     }
 
     /// Takes what worked before the start, and has it compiled; whether it is new.
@@ -156,7 +161,7 @@ impl Known {
     /// The digest of the newest code, if that is what runs.
     pub(super) fn works(&self) -> Option<&str> {
         let running = self.running.as_ref()?;
-        let newest = self.code.as_ref().map(|code| &*code.digest);
+        let newest = self.newest();
         newest.filter(|newest| *newest == running.component.digest())
     }
 
@@ -261,7 +266,7 @@ impl Known {
 
     /// The digests of the code that is needed.
     pub(super) fn digests(&self) -> impl Iterator<Item = &str> {
-        let newest = self.code.as_ref().map(|code| &*code.digest);
+        let newest = self.newest();
         let good = self.good.as_ref().map(|good| good.digest());
         let last = self.last.as_ref().map(|code| &*code.digest);
         newest.into_iter().chain(good).chain(last)

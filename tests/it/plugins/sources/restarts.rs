@@ -66,3 +66,20 @@ async fn what_was_changed_on_disk_is_fetched_again() {
         .collect();
     assert_eq!(asked, [layer_path(&code)], "only what was broken");
 }
+
+#[tokio::test]
+async fn a_restart_with_a_version_that_does_not_load_serves_the_last_good_one() {
+    let (up, registry, cache) = (upstream().start().await, registry().await, cache());
+    let good = from(json!({"oci": registry.push(&stamp("1"))}));
+    let gw = with_geo(&up, &cache, good).start().await;
+    until_version(&gw, "1").await;
+    let bad = from(json!({"oci": registry.push(b"no component")}));
+    gw.apply_plugin(bad.clone());
+    gw.until_problem(&["not WebAssembly", "last good"]).await;
+    drop(gw);
+    let gw = with_geo(&up, &cache, bad).start().await;
+    until_version(&gw, "1").await;
+    gw.until_problem(&["not WebAssembly", "last good"]).await;
+    gw.apply_plugin(from(json!({"oci": registry.push(&stamp("2"))})));
+    until_version(&gw, "2").await;
+}
