@@ -33,7 +33,7 @@ use kube::Client;
 use tokio::sync::{mpsc as orders, oneshot, watch as latest};
 
 use crate::{
-    objects::{Kind, Objects},
+    objects::{Kind, Objects, code::Code},
     problem::{Problem, Subject},
     translate::{Options, select},
 };
@@ -258,7 +258,8 @@ impl Cluster {
         all
     }
 
-    /// Watches those Secrets one by one that Ingresses of ours name and no list has.
+    /// Watches those Secrets one by one that Ingresses of ours and Plugins name and no list has, and
+    /// the ConfigMaps that Plugins name.
     fn name(&mut self, objects: &mut Objects, options: &Options) {
         let (mut wanted, mut ours) = (BTreeSet::new(), BTreeSet::new());
         for ingress in select(objects, options) {
@@ -279,11 +280,23 @@ impl Cluster {
             self.inbox.turned = true;
             return;
         }
-        wanted.retain(|id| !self.inbox.is_listed(id));
+        let plugins = objects.plugins.values().filter_map(|plugin| {
+            let (kind, name) = match &plugin.code {
+                Code::ConfigMap { name, .. } => (Kind::ConfigMap, name),
+                Code::Oci(_, Some(secret)) => (Kind::Secret, secret),
+                Code::File(_) | Code::Oci(_, None) | Code::Url(_) | Code::Wrong(_) => return None,
+            };
+            let id = (plugin.subject.namespace.clone(), name.clone());
+            Some(Target::named(kind, id))
+        });
+        let plugins: BTreeSet<Target> = plugins.collect();
+        // Certificates come first if there are too many.
         let wanted: BTreeSet<Target> = wanted
             .into_iter()
-            .take(MOST_NAMED)
             .map(|id| Target::named(Kind::Secret, id))
+            .chain(plugins)
+            .filter(|target| !self.inbox.is_listed(target))
+            .take(MOST_NAMED)
             .collect();
         for target in self.named.difference(&wanted) {
             self.inbox.forget(target, objects);
@@ -306,7 +319,7 @@ impl Cluster {
 const GATHER: Duration = Duration::from_millis(50);
 /// How often to look without being told of anything.
 const LOOK: Duration = Duration::from_secs(60);
-/// How many Secrets are watched one by one: each takes a connection.
+/// How many Secrets and ConfigMaps are watched one by one: each takes a connection.
 const MOST_NAMED: usize = 256;
 
 #[cfg(test)]

@@ -207,6 +207,7 @@ impl Objects {
                 of_service.and_then(|slices| slices.get(name)) == Some(slice)
             }
             Stored::Endpoints(_, subsets) => self.endpoints.find(namespace, name) == Some(subsets),
+            Stored::ConfigMap(map) => self.config_maps.find(namespace, name) == Some(map),
             Stored::Plugin(plugin) => self.plugins.find(namespace, name) == Some(plugin),
             Stored::Secret(secret) => {
                 let current = self.secrets.find(namespace, name);

@@ -1,5 +1,6 @@
 //! Plugins whose code lies elsewhere: in registries, behind URLs, in ConfigMaps.
 
+mod cluster;
 mod faults;
 mod maps;
 mod registry;

@@ -177,7 +177,8 @@ async fn write(
         | Kind::Service
         | Kind::EndpointSlice
         | Kind::Endpoints
-        | Kind::Secret => "networking.k8s.io/v1",
+        | Kind::Secret
+        | Kind::ConfigMap => "networking.k8s.io/v1",
     };
     let now = MicroTime(Timestamp::now());
     let event = Event {

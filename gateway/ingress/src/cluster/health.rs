@@ -103,7 +103,8 @@ fn absent(target: &Target) -> Problem {
         | Kind::Service
         | Kind::EndpointSlice
         | Kind::Endpoints
-        | Kind::Secret => "use a cluster of Kubernetes 1.21 or later",
+        | Kind::Secret
+        | Kind::ConfigMap => "use a cluster of Kubernetes 1.21 or later",
     };
     problem(target, severity(target), message, hint.to_owned())
 }
@@ -111,7 +112,7 @@ fn absent(target: &Target) -> Problem {
 /// How bad it is to be without a kind.
 fn severity(target: &Target) -> Severity {
     match target.kind {
-        Kind::IngressClass | Kind::Plugin => Severity::Warning,
+        Kind::IngressClass | Kind::Plugin | Kind::ConfigMap => Severity::Warning,
         Kind::Ingress | Kind::Service | Kind::EndpointSlice | Kind::Endpoints | Kind::Secret => {
             Severity::Error
         }

@@ -10,7 +10,7 @@ use crate::{
 
 use super::{
     health,
-    kinds::Target,
+    kinds::{Scope, Target},
     published::Topic,
     watch::{Health, Message},
 };
@@ -26,7 +26,7 @@ pub(super) struct Inbox {
     secrets: HashMap<(String, String), Origin>,
     /// Whether there was a list of Ingresses ever.
     ingresses: bool,
-    /// Whether Ingresses, classes or Secrets changed since this was last taken.
+    /// Whether Ingresses, classes, Secrets or Plugins changed since this was last taken.
     pub(super) turned: bool,
 }
 
@@ -91,7 +91,10 @@ impl Inbox {
     }
 
     fn turn(&mut self, kind: Kind) {
-        self.turned |= matches!(kind, Kind::Ingress | Kind::IngressClass | Kind::Secret);
+        self.turned |= matches!(
+            kind,
+            Kind::Ingress | Kind::IngressClass | Kind::Secret | Kind::Plugin
+        );
     }
 
     fn apply(&mut self, target: &Target, found: Found, objects: &mut Objects) -> bool {
@@ -182,9 +185,13 @@ impl Inbox {
         held
     }
 
-    /// Whether a list of Secrets has this one.
-    pub(super) fn is_listed(&self, id: &(String, String)) -> bool {
-        self.secrets.get(id).is_some_and(|origin| origin.listed)
+    /// Whether a list of Secrets has the one that a target names.
+    pub(super) fn is_listed(&self, target: &Target) -> bool {
+        let Scope::Named(namespace, name) = &target.scope else {
+            return false;
+        };
+        let origin = self.secrets.get(&(namespace.clone(), name.clone()));
+        target.kind == Kind::Secret && origin.is_some_and(|origin| origin.listed)
     }
 
     /// Forgets a target, and what only it gave.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData, time::Instant};
 
 use k8s_openapi::{
     api::{
-        core::v1::{Secret, Service},
+        core::v1::{ConfigMap, Secret, Service},
         discovery::v1::EndpointSlice,
         networking::v1::{Ingress, IngressClass},
     },
@@ -45,6 +45,7 @@ watched! {
     Service => Service,
     EndpointSlice => EndpointSlice,
     Secret => Secret,
+    ConfigMap => ConfigMap,
     ApiPlugin => Plugin,
 }
 

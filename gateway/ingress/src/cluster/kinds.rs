@@ -3,7 +3,7 @@
 use std::{fmt, future::Future, pin::Pin};
 
 use k8s_openapi::api::{
-    core::v1::{Secret, Service},
+    core::v1::{ConfigMap, Secret, Service},
     discovery::v1::EndpointSlice,
     networking::v1::{Ingress, IngressClass},
 };
@@ -18,6 +18,8 @@ pub(super) struct Row {
     group: &'static str,
     resource: &'static str,
     pub(super) reach: Reach,
+    /// Whether none is watched but those that an object names.
+    named: bool,
     /// Only objects that match this field selector; others of the kind are watched one by one, if an
     /// object names them.
     fields: Option<&'static str>,
@@ -34,12 +36,13 @@ pub(super) enum Reach {
 }
 
 /// Everything that is watched.
-pub(super) static TABLE: [Row; 6] = [
+pub(super) static TABLE: [Row; 7] = [
     Row {
         kind: Kind::Ingress,
         group: "networking.k8s.io",
         resource: "ingresses",
         reach: Reach::Namespaced,
+        named: false,
         fields: None,
         without: "no Ingress of theirs is served",
         run: |watch| Box::pin(watch.run::<Ingress>()),
@@ -49,6 +52,7 @@ pub(super) static TABLE: [Row; 6] = [
         group: "networking.k8s.io",
         resource: "ingressclasses",
         reach: Reach::Cluster,
+        named: false,
         fields: None,
         without: "Ingresses are told by the names of their classes alone, and none is ours by default",
         run: |watch| Box::pin(watch.run::<IngressClass>()),
@@ -58,6 +62,7 @@ pub(super) static TABLE: [Row; 6] = [
         group: "",
         resource: "services",
         reach: Reach::Namespaced,
+        named: false,
         fields: None,
         without: "their routes answer 503",
         run: |watch| Box::pin(watch.run::<Service>()),
@@ -67,6 +72,7 @@ pub(super) static TABLE: [Row; 6] = [
         group: "discovery.k8s.io",
         resource: "endpointslices",
         reach: Reach::Namespaced,
+        named: false,
         fields: None,
         without: "their routes answer 503",
         run: |watch| Box::pin(watch.run::<EndpointSlice>()),
@@ -76,15 +82,27 @@ pub(super) static TABLE: [Row; 6] = [
         group: "",
         resource: "secrets",
         reach: Reach::Namespaced,
+        named: false,
         fields: Some("type=kubernetes.io/tls"),
-        without: "only Secrets that Ingresses name are looked for, one by one",
+        without: "only Secrets that Ingresses and Plugins name are looked for, one by one",
         run: |watch| Box::pin(watch.run::<Secret>()),
+    },
+    Row {
+        kind: Kind::ConfigMap,
+        group: "",
+        resource: "configmaps",
+        reach: Reach::Namespaced,
+        named: true,
+        fields: None,
+        without: "Plugins whose code is in one do not work",
+        run: |watch| Box::pin(watch.run::<ConfigMap>()),
     },
     Row {
         kind: Kind::Plugin,
         group: "portcullis.dev",
         resource: "plugins",
         reach: Reach::Namespaced,
+        named: false,
         fields: None,
         without: "filters that ship work, Plugins do not",
         run: |watch| Box::pin(watch.run::<ApiPlugin>()),
@@ -110,7 +128,7 @@ impl Target {
     /// The targets that make up all that is watched from the start: everything, or these namespaces.
     pub(super) fn initial(namespaces: &[String], shared: &[String]) -> Vec<Self> {
         let mut all = Vec::new();
-        for row in &TABLE {
+        for row in TABLE.iter().filter(|row| !row.named) {
             let kind = row.kind;
             if row.reach == Reach::Cluster || namespaces.is_empty() {
                 let scope = Scope::All;
