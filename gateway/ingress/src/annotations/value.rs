@@ -67,6 +67,11 @@ pub(crate) fn quantity(text: &str) -> Option<u64> {
 /// The directives of Strict-Transport-Security (RFC 6797, section 6.1): `max-age` is required, none
 /// stands twice, `includeSubDomains` has no value.
 pub(super) fn hsts(text: &str) -> Option<String> {
+    let text = text.trim();
+    // Between directives lines may not end: it becomes the value of a field.
+    if !text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
+        return None;
+    }
     let mut seen: Vec<String> = Vec::new();
     for directive in text.split(';').map(str::trim).filter(|d| !d.is_empty()) {
         let (name, value) = match directive.split_once('=') {

@@ -77,6 +77,7 @@ fn a_wrong_value_is_an_error_and_counts_as_absent() {
         "ssl-redirect: 'yes'",
         "hsts: includeSubDomains",
         "hsts: \"max-age=1\\r\\nx: y\"",
+        "hsts: \"max-age=1;\\n includeSubDomains\"",
         "max-body: 8MiB",
         "max-body: '99999999999999999999'",
         "connect-timeout: '30'",
