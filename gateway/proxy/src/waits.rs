@@ -1,5 +1,5 @@
-//! Who waits for the head of a response, and until when. The sweep looks at them: timers of the runtime
-//! would cost each request twice as much as its way through the router.
+//! Who waits for the head of a response, and until when. The sweep looks at them: a timer of the runtime
+//! would cost each request about as much as the lookup of its route.
 
 use std::{
     cell::RefCell,
