@@ -171,10 +171,13 @@ pub(crate) async fn local(
 }
 
 /// The answer to `OPTIONS *`: what the gateway itself can do (RFC 9110 section 9.3.7).
-pub(crate) fn options(exchange: Exchange) -> Response<Answer> {
+pub(crate) async fn options(exchange: Exchange, mut rest: Rest) -> Response<Answer> {
+    let http2 = rest.http2;
+    let keeps = rest.drain().await;
     let mut response = own(exchange, StatusCode::OK, None);
     let allow = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     response.headers_mut().insert(header::ALLOW, allow);
+    close_unless(keeps || http2, &mut response);
     response
 }
 

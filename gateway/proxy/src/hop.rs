@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts};
 
 /// What the fields of one hop asked for.
 #[derive(Debug, Default)]
@@ -11,6 +11,21 @@ pub(crate) struct Hop {
     pub(crate) upgrade: Option<HeaderValue>,
     /// Whether `TE` accepts trailers.
     pub(crate) trailers: bool,
+}
+
+/// Whether the guard holds back what follows this head until it is answered: as it judges, so does this.
+pub(crate) fn holds_back(head: &Parts) -> bool {
+    let connection = head.headers.get_all(header::CONNECTION);
+    let mut options = connection
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&b| b == b','));
+    let wanted = |value: &HeaderValue| {
+        let wanted = value.as_bytes().trim_ascii();
+        !wanted.is_empty() && !wanted.eq_ignore_ascii_case(b"h2c")
+    };
+    head.version == Version::HTTP_11
+        && options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+        && head.headers.get_all(header::UPGRADE).iter().any(wanted)
 }
 
 /// `Connection` names a field that is not the connection's to remove, or what is no field.

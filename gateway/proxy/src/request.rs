@@ -60,6 +60,8 @@ pub(crate) fn serve(
     let id = outgoing::id_of(&head.headers, &origin);
     exchange.note_request_id(&id);
     let mut rest = answer::Rest::new(&head, body);
+    // It may be held back by a request that is read already and is to be answered after this one.
+    let held_back = session.conn.is_held_back() && hop::holds_back(&head);
     let end = settings
         .timeouts
         .request
@@ -77,9 +79,11 @@ pub(crate) fn serve(
                 None => forwarding.await,
             }
         };
-        session
-            .conn
-            .answer_upgrade(matches!(outcome, Ok(Outcome::Tunnel(_))));
+        if held_back {
+            session
+                .conn
+                .answer_upgrade(matches!(outcome, Ok(Outcome::Tunnel(_))));
+        }
         let mut response = match outcome {
             Ok(Outcome::Upstream(reply)) => {
                 let response = response::from_backend(exchange, *reply, version, end);
@@ -99,7 +103,7 @@ pub(crate) fn serve(
             Ok(Outcome::Redirect(location)) => {
                 Box::pin(answer::redirect(exchange, location, rest)).await
             }
-            Ok(Outcome::Options) => answer::options(exchange),
+            Ok(Outcome::Options) => Box::pin(answer::options(exchange, rest)).await,
             Err(reason) => Box::pin(answer::refuse(exchange, reason, rest)).await,
         };
         response::finish(&session, &origin, &mut response, version);

@@ -128,11 +128,14 @@ impl Conn {
         self.upgrade_open.store(true, Relaxed);
     }
 
+    /// Whether bytes wait for the answer to a request to upgrade.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.upgrade_open.load(Relaxed)
+    }
+
     /// Lets the bytes behind a request to upgrade go on: as another protocol's, or as HTTP.
     pub(crate) fn answer_upgrade(&self, accepted: bool) {
-        if !self.upgrade_open.swap(false, Relaxed) {
-            return;
-        }
+        self.upgrade_open.store(false, Relaxed);
         let before = std::mem::replace(&mut *lock(&self.upgrade), Upgrade::Answered(accepted));
         if let Upgrade::Asked(Some(waker)) = before {
             waker.wake();

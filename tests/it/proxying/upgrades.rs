@@ -132,6 +132,34 @@ async fn bytes_after_an_upgrade_that_is_refused_are_the_next_request() {
     assert!(up.violations().is_empty(), "{:?}", up.violations());
 }
 
+/// The answer to a request before it on the connection is not the answer to the upgrade.
+#[tokio::test]
+async fn bytes_behind_a_pipelined_upgrade_wait_for_its_own_answer() {
+    let up = upstream()
+        .answer(|seen| match seen.target.as_str() {
+            "/chat" => Reply::upgrade("websocket"),
+            _ => Reply::of(200, Payload::Sized(b"first".to_vec())),
+        })
+        .start()
+        .await;
+    let gw = crate::in_front_of(&up).start().await;
+    let mut connection = gw.connect().await;
+    let behind = b"\rno request\n";
+    let first = get("/first").host("a.test").bytes();
+    connection
+        .send([first, handshake().bytes(), behind.to_vec()].concat())
+        .await;
+    let answer = connection.answer("GET").await.expect("an answer");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "first"));
+    assert_eq!(connection.answer("GET").await.expect("one").status, 101);
+    let mut back = vec![0; behind.len()];
+    let mut stream = connection.into_stream();
+    harness::within("an echo", stream.read_exact(&mut back))
+        .await
+        .expect("an echo");
+    assert!(back == behind, "{}", back.escape_ascii());
+}
+
 #[tokio::test]
 async fn a_switch_that_nobody_asked_for_is_a_bad_response() {
     let up = upstream()
