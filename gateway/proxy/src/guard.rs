@@ -302,8 +302,12 @@ pub(crate) struct FrameRefused(u32);
 pub(crate) struct BodyRefused(pub(crate) Refusal);
 
 /// Whether a refused head is that of a HEAD, whose answer has no body.
-fn is_head(head: &[u8]) -> bool {
-    head.trim_ascii_start().starts_with(b"HEAD ")
+fn is_head(mut head: &[u8]) -> bool {
+    // Empty lines may come before it, and nothing else.
+    while let Some(rest) = head.strip_prefix(b"\r\n") {
+        head = rest;
+    }
+    head.starts_with(b"HEAD ")
 }
 
 /// What stands in for a refused head.

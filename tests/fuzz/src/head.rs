@@ -25,7 +25,10 @@ pub fn run(data: &[u8]) {
     let (sent, _) = requests(data);
     let mut methods: Vec<&str> = sent.iter().map(|request| &*request.first[0]).collect();
     // What comes last is no message, but it is answered as if it were.
-    let rest = data[sent.last().map_or(0, |last| last.end)..].trim_ascii_start();
+    let mut rest = &data[sent.last().map_or(0, |last| last.end)..];
+    while let Some(line) = rest.strip_prefix(b"\r\n") {
+        rest = line;
+    }
     methods.extend(rest.starts_with(b"HEAD ").then_some("HEAD"));
     let whole = forward(&GATEWAY, &methods, std::iter::once(data));
     check(&sent, &whole);
@@ -36,7 +39,7 @@ pub fn run(data: &[u8]) {
         let answers: Vec<_> = outcome
             .answers
             .into_iter()
-            .map(|a| (a.first, a.body))
+            .map(|a| (told(&a), a.first))
             .collect();
         (bare(outcome.forwarded), answers)
     };
@@ -72,6 +75,11 @@ fn check(sent: &[Message], outcome: &Outcome) {
 
 fn query(request: &Message) -> Option<&str> {
     request.first[1].split_once('?').map(|(_, query)| query)
+}
+
+/// What an answer says. Which of two mistakes a refusal names depends on which one has come when it is made.
+fn told(answer: &Message) -> Option<Vec<u8>> {
+    (answer.status() != 400).then(|| answer.body.clone())
 }
 
 /// Where chunks begin, and with that how long a message is, depends on the packets.

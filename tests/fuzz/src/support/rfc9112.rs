@@ -172,7 +172,9 @@ impl<'b> Reader<'b> {
         if !digits || !(version == "HTTP/1.1" || version == "HTTP/1.0") {
             return Err(Stop::Malformed("no status line"));
         }
-        let said = message.framing()?;
+        // Whatever an interim response says of its body, it has none; nobody passes it on.
+        let interim = matches!(message.status(), 100..=199);
+        let said = if interim { None } else { message.framing()? };
         let bodiless = method == "HEAD" || matches!(message.status(), 100..=199 | 204 | 304);
         let framing = if bodiless {
             Framing::None
