@@ -63,6 +63,7 @@ fn from_manifests(
     let mut objects = publish::objects();
     let mut problems = folder.read(&mut objects);
     let (config, found) = ingress::translate(&objects, options);
+    let config = Arc::new(config);
     problems.extend(found);
     let mut loader = Loader::new(sandbox, Patience::Endless, Arc::new(|| {}));
     let prepared = loader.prepare(&config);

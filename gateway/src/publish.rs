@@ -2,15 +2,18 @@
 //! every change. A part that cannot be used is a problem; the rest is served.
 
 use std::{
-    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::SystemTime,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
-use ingress::{Leave, Objects, Options, PluginState, Problem, Publishing, Severity};
+use ingress::{
+    Changes, Leave, Objects, Options, PluginState, Problem, Publishing, Severity, Translation,
+};
 use proxy::{CertificateProblem, Gateway};
-use route::{Certificate, Config, HostPattern};
 
 use crate::{
     cli::{Origin, plugin_names},
@@ -27,15 +30,26 @@ pub(crate) struct Publisher {
     loader: Loader,
     gateway: Arc<Gateway>,
     state: Arc<State>,
-    told: Told,
+    live: Option<Live>,
+    /// Whether the loader has something new.
+    loaded: Arc<AtomicBool>,
 }
 
-/// What the gateway said about certificates, which it does only when it reads them anew.
-#[derive(Default)]
-struct Told {
-    certificates: BTreeMap<HostPattern, Arc<Certificate>>,
-    default: Option<Arc<Certificate>>,
+/// What is served.
+struct Live {
+    translation: Translation,
+    /// What is wrong with it besides what the translation knows.
+    findings: Vec<Problem>,
+    /// What the gateway said about certificates, which it does only when it reads them anew.
+    certificates: Vec<Problem>,
+    since: Instant,
+}
+
+/// What a round came to.
+struct Round {
     problems: Vec<Problem>,
+    /// Whether only endpoints changed, if anything.
+    minor: bool,
 }
 
 impl Publisher {
@@ -47,14 +61,21 @@ impl Publisher {
         state: Arc<State>,
     ) -> anyhow::Result<Self> {
         let source = Source::open(origin, &mut options, publishing)?;
+        let loaded = Arc::new(AtomicBool::new(false));
+        let (waker, turned) = (source.waker(), Arc::clone(&loaded));
+        let waker = move || {
+            turned.store(true, Ordering::Release);
+            waker();
+        };
         Ok(Self {
-            loader: Loader::new(sandbox, Patience::Serving, source.waker()),
+            loader: Loader::new(sandbox, Patience::Serving, Arc::new(waker)),
             source,
             objects: objects(),
             options,
             gateway,
             state,
-            told: Told::default(),
+            live: None,
+            loaded,
         })
     }
 
@@ -78,25 +99,18 @@ impl Publisher {
     /// One round. No input can end it: a defect that panics is a problem like any other.
     fn publish(&mut self) {
         let round = catch_unwind(AssertUnwindSafe(|| self.round()));
-        let Some(problems) = round.unwrap_or_else(|_| {
+        let Some(Round { problems, minor }) = round.unwrap_or_else(|_| {
             let mut problems = self.state.configured().to_vec();
-            problems.push(Problem {
-                severity: Severity::Error,
-                kind: "Portcullis".to_owned(),
-                namespace: String::new(),
-                name: String::new(),
-                field: None,
-                file: None,
-                line: None,
-                message: "the last change could not be applied because of a defect in this program"
-                    .to_owned(),
-                hint: "what was served before is served on; please report it with the log"
-                    .to_owned(),
-            });
-            Some(problems)
+            problems.push(defect());
+            let minor = false;
+            Some(Round { problems, minor })
         }) else {
             return;
         };
+        let before = self.state.configured();
+        if minor && *before == problems {
+            return self.state.read_again();
+        }
         self.state.replace(problems);
         if self.source.is_complete() {
             let plugins = self.state.plugins();
@@ -106,53 +120,100 @@ impl Publisher {
         }
     }
 
-    /// The problems of what is served now; nothing where nothing changed.
-    fn round(&mut self) -> Option<Vec<Problem>> {
+    /// What is wrong with what is served now; nothing where nothing changed.
+    fn round(&mut self) -> Option<Round> {
         self.options.now = now();
         let mut problems = self.source.read(&mut self.objects, &self.options);
         self.state.set_watches(self.source.watches());
         if !self.source.is_complete() {
             // A part would answer 404 where the whole does not.
-            return Some(ordered(problems));
+            let (problems, minor) = (ordered(problems), false);
+            return Some(Round { problems, minor });
         }
         if !self.source.changed() {
             return None;
         }
         self.loader.deny(self.source.api_server(&self.objects));
+        let changes = self.objects.take_changes();
+        let before = self.live.take();
+        let minor = before
+            .as_ref()
+            .is_some_and(|live| self.update(live, &changes));
+        let live = match before {
+            Some(live) if minor => live,
+            before => self.translate(before),
+        };
+        let parts = [
+            &live.translation.problems,
+            &live.findings,
+            &live.certificates,
+        ];
+        problems.extend(parts.into_iter().flatten().cloned());
+        self.live = Some(live);
+        let problems = ordered(problems);
+        Some(Round { problems, minor })
+    }
+
+    /// Brings endpoints up to date where that is all there is to do: whether it is.
+    fn update(&self, live: &Live, changes: &Changes) -> bool {
+        // Files of plugins change without a word of it among the objects, and certificates end with time alone.
+        let certain = self.options.plugin_folder.is_none() && live.since.elapsed() < AT_LEAST;
+        if self.loaded.load(Ordering::Acquire) || changes.others || !certain {
+            return false;
+        }
+        let (translation, services) = (&live.translation, &changes.endpoints);
+        let endpoints = translation.endpoints(&self.objects, &self.options, services);
+        endpoints.is_some_and(|clusters| {
+            self.gateway.update_endpoints(&clusters);
+            true
+        })
+    }
+
+    /// From all objects to what is served.
+    fn translate(&mut self, before: Option<Live>) -> Live {
+        self.loaded.store(false, Ordering::Release);
         self.options.plugin_files = plugin_names(self.options.plugin_folder.as_deref());
-        let (config, found) = ingress::translate(&self.objects, &self.options);
-        problems.extend(found);
+        let translation = Translation::new(&self.objects, &self.options);
         let Prepared {
             filters,
             findings,
             plugins,
-        } = self.loader.prepare(&config);
-        let findings = findings.into_iter();
-        problems.extend(findings.map(|finding| finding.problem(&self.objects)));
-        let said = self.gateway.publish(&config, &filters);
+        } = self.loader.prepare(&translation.config);
+        let said = self.gateway.publish(&translation.config, &filters);
         self.state.set_plugins(plugins);
-        self.told.take(config, said);
-        problems.extend(self.told.problems.iter().cloned());
-        Some(ordered(problems))
+        let findings = findings.into_iter();
+        let findings = findings.map(|finding| finding.problem(&self.objects));
+        let mut certificates: Vec<_> = said.into_iter().map(certificate_problem).collect();
+        if let Some(mut before) = before {
+            let (old, new) = (&before.translation.config, &translation.config);
+            if old.certificates == new.certificates
+                && old.default_certificate == new.default_certificate
+            {
+                certificates.append(&mut before.certificates);
+            }
+        }
+        Live {
+            findings: findings.collect(),
+            translation,
+            certificates,
+            since: Instant::now(),
+        }
     }
 }
 
-impl Told {
-    fn take(&mut self, config: Config, said: Vec<CertificateProblem>) {
-        let Config {
-            certificates,
-            default_certificate: default,
-            ..
-        } = config;
-        let mut problems: Vec<_> = said.into_iter().map(certificate_problem).collect();
-        if self.certificates == certificates && self.default == default {
-            problems.append(&mut self.problems);
-        }
-        *self = Self {
-            certificates,
-            default,
-            problems,
-        };
+/// The problem of a round that panicked.
+fn defect() -> Problem {
+    Problem {
+        severity: Severity::Error,
+        kind: "Portcullis".to_owned(),
+        namespace: String::new(),
+        name: String::new(),
+        field: None,
+        file: None,
+        line: None,
+        message: "the last change could not be applied because of a defect in this program"
+            .to_owned(),
+        hint: "what was served before is served on; please report it with the log".to_owned(),
     }
 }
 
@@ -234,3 +295,6 @@ pub(crate) fn certificate_problem(problem: CertificateProblem) -> Problem {
         hint: "write a chain of PEM certificates, leaf first, in tls.crt and the leaf's key in tls.key".to_owned(),
     }
 }
+
+/// How often everything is translated where endpoints change all the time.
+const AT_LEAST: Duration = Duration::from_secs(30);

@@ -132,6 +132,11 @@ impl State {
                 "further problems appeared or were resolved: see /api/v1/problems"
             );
         }
+        self.read_again();
+    }
+
+    /// Notes that a configuration was read with the problems of the last one.
+    pub(crate) fn read_again(&self) {
         self.reads.fetch_add(1, Ordering::Relaxed);
     }
 

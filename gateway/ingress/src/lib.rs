@@ -23,9 +23,9 @@ mod problem;
 
 pub use cluster::{Access, AccessError, Cluster, Leave, PluginState, Publishing, WatchState};
 pub use folder::{Folder, SourceError, Waker, Watch};
-pub use objects::{CertificateFacts, Inspect, Kind, Object, Objects};
+pub use objects::{CertificateFacts, Changes, Inspect, Kind, Object, Objects};
 pub use problem::{Problem, Severity};
-pub use translate::{Ceilings, Mode, Options, translate};
+pub use translate::{Ceilings, Mode, Options, Translation, translate};
 
 #[cfg(test)]
 mod fixture;

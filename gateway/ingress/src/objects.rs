@@ -1,5 +1,6 @@
 //! The last known objects, by kind, namespace and name.
 
+mod changes;
 pub(crate) mod code;
 #[cfg(test)]
 mod crd;
@@ -25,6 +26,7 @@ use object::Stored;
 use plugin::Plugin;
 use store::Store;
 
+pub use changes::Changes;
 pub(crate) use object::Build;
 pub use object::{Kind, Object};
 
@@ -61,6 +63,7 @@ pub struct Objects {
     /// Deleted Secrets that are kept, as an Ingress names them.
     deleted: BTreeSet<(String, String)>,
     pinned: Option<(String, String)>,
+    changes: Changes,
 }
 
 /// The order of Ingresses: by the time of creation, those without one last, then by name.
@@ -120,6 +123,7 @@ impl Objects {
             secrets: Store::default(),
             deleted: BTreeSet::new(),
             pinned: None,
+            changes: Changes::default(),
         }
     }
 
@@ -128,8 +132,17 @@ impl Objects {
         self.pinned = Some((namespace.to_owned(), name.to_owned()));
     }
 
+    /// What changed since this was last asked for.
+    pub fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
     /// Adds or replaces an object.
     pub fn apply(&mut self, object: Object) {
+        if self.holds(&object) {
+            return;
+        }
+        self.changes.note(&object);
         let Subject {
             namespace, name, ..
         } = object.subject().clone();
@@ -158,6 +171,7 @@ impl Objects {
 
     /// Removes an object, if it is there.
     pub fn delete(&mut self, kind: Kind, namespace: &str, name: &str) {
+        self.changes.gone(kind, namespace, name);
         match kind {
             Kind::IngressClass => drop(self.classes.remove(name)),
             Kind::Ingress => {
@@ -169,6 +183,7 @@ impl Objects {
                 let Some(service) = self.slice_service.remove(namespace, name) else {
                     return;
                 };
+                self.changes.moved(namespace, &service);
                 let of_service = self.slices.entry(namespace, service.clone());
                 of_service.remove(name);
                 if of_service.is_empty() {

@@ -16,10 +16,11 @@ mod plugin;
 mod reroute;
 mod rule;
 mod source;
+mod translation;
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
-use route::Config;
+use route::{ClusterId, Config};
 
 use crate::{
     annotations::{self, Role, Settings},
@@ -28,6 +29,7 @@ use crate::{
 };
 
 pub use ceiling::Ceilings;
+pub use translation::Translation;
 
 /// What the translation goes by besides the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +115,12 @@ struct Owned<'a> {
 
 /// Translates all objects; problems come by file and line.
 pub fn translate(objects: &Objects, options: &Options) -> (Config, Vec<Problem>) {
+    let (config, problems, _) = build(objects, options);
+    (config, problems)
+}
+
+/// Translates all objects; also tells the clusters whose endpoints there is a problem with.
+fn build(objects: &Objects, options: &Options) -> (Config, Vec<Problem>, BTreeSet<ClusterId>) {
     let mut problems = Vec::new();
 
     // Which Ingresses are ours, oldest first, and what they ask for. Rules of a canary are alternatives
@@ -134,13 +142,13 @@ pub fn translate(objects: &Objects, options: &Options) -> (Config, Vec<Problem>)
         chain::Chains::new(objects, options, &mut problems),
         canary::Canaries::new(&canaries, &mut problems),
     );
-    let mut config = rule::build(&ours, &tls.hosts, parts, &mut problems);
+    let (mut config, troubled) = rule::build(&ours, &tls.hosts, parts, &mut problems);
     config.certificates = tls.certificates;
     config.default_certificate = tls.default;
 
     problems.sort_by(Problem::order);
     problems.dedup();
-    (config, problems)
+    (config, problems, troubled)
 }
 
 /// The Ingresses of ours, oldest first.

@@ -68,6 +68,12 @@ impl Cluster {
     /// Puts other endpoints in place; one with the same address and `uid` keeps its counters.
     pub(crate) fn update(&self, endpoints: &[route::Endpoint]) {
         let before = self.endpoints.load_full();
+        let same = |((old, state), new): (&(Arc<Endpoint>, EndpointState), &route::Endpoint)| {
+            old.address == new.address && old.uid == new.uid && *state == new.state
+        };
+        if before.all.len() == endpoints.len() && before.all.iter().zip(endpoints).all(same) {
+            return;
+        }
         let known: HashMap<SocketAddr, &Arc<Endpoint>> = before
             .all
             .iter()

@@ -11,7 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use route::{Config, IngressName};
+use route::{Cluster, ClusterId, Config, IngressName};
 use rustls::ServerConfig;
 use tokio::{
     runtime::LocalOptions,
@@ -102,7 +102,7 @@ impl Gateway {
     /// Serves `config` from now on. What did not change is shared with what served before; an equal
     /// configuration changes nothing. Blocks for as long as it takes to build: never call it from a
     /// worker.
-    pub fn publish(&self, config: &Config, filters: &Filters) -> Vec<CertificateProblem> {
+    pub fn publish(&self, config: &Arc<Config>, filters: &Filters) -> Vec<CertificateProblem> {
         let mut builder = lock(&self.builder);
         let (snapshot, problems) = builder.build(config, filters, &self.settings);
         if let Some(snapshot) = snapshot {
@@ -118,6 +118,11 @@ impl Gateway {
             }
         }
         problems
+    }
+
+    /// Gives clusters of what is served other endpoints, where nothing else changed: requests from now on go there.
+    pub fn update_endpoints(&self, clusters: &[(ClusterId, Cluster)]) {
+        lock(&self.builder).update_endpoints(clusters);
     }
 
     /// What is served now.

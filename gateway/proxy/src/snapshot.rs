@@ -62,7 +62,7 @@ impl Snapshot {
 /// Builds snapshots, and knows what the last one was built from, to share what did not change.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
-    config: Config,
+    config: Arc<Config>,
     /// Live routes by the address of their configuration: an unchanged rule keeps its `Arc`.
     routes: HashMap<usize, Arc<LiveRoute>>,
     clusters: HashMap<ClusterId, Arc<Cluster>>,
@@ -81,7 +81,7 @@ impl Builder {
     /// Builds the snapshot of `config`; `None` where only endpoints changed, or nothing.
     pub(crate) fn build(
         &mut self,
-        config: &Config,
+        config: &Arc<Config>,
         filters: &Filters,
         settings: &Settings,
     ) -> (Option<Snapshot>, Vec<CertificateProblem>) {
@@ -97,7 +97,7 @@ impl Builder {
                 default_certificate,
                 plugins: _,
                 reroutes,
-            } = config;
+            } = &**config;
             let shape = |clusters: &BTreeMap<ClusterId, route::Cluster>| {
                 clusters
                     .iter()
@@ -113,7 +113,7 @@ impl Builder {
                 && shape(clusters) == shape(&self.config.clusters)
         };
         if same {
-            self.config = config.clone();
+            self.config = Arc::clone(config);
             return (None, problems);
         }
         self.generation += 1;
@@ -128,7 +128,7 @@ impl Builder {
             generation: self.generation,
             redirect_port: settings.redirect_port,
         };
-        self.config = config.clone();
+        self.config = Arc::clone(config);
         (Some(snapshot), problems)
     }
 
@@ -141,7 +141,6 @@ impl Builder {
         });
         for (id, config) in configs {
             match self.clusters.get(id) {
-                Some(_) if self.config.clusters.get(id) == Some(config) => {}
                 // An ExternalName's endpoints are the resolver's to set.
                 Some(cluster) if cluster.external.is_none() => cluster.update(&config.endpoints),
                 Some(_) => {}
@@ -149,6 +148,15 @@ impl Builder {
                     self.clusters
                         .insert(id.clone(), Arc::new(Cluster::new(id.clone(), config)));
                 }
+            }
+        }
+    }
+
+    /// Puts other endpoints in place where only these changed.
+    pub(crate) fn update_endpoints(&self, clusters: &[(ClusterId, route::Cluster)]) {
+        for (id, config) in clusters {
+            if let Some(cluster) = self.clusters.get(id) {
+                cluster.update(&config.endpoints);
             }
         }
     }

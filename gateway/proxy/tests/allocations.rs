@@ -45,7 +45,7 @@ async fn a_plain_request_allocates_fifteen_times() {
     let listeners = Listeners::bind(&settings).expect("free ports");
     let http = listeners.http();
     let gateway = Gateway::new(settings, AccessLog::off(), || {}).expect("a gateway");
-    gateway.publish(&config(address), &Filters::default());
+    gateway.publish(&Arc::new(config(address)), &Filters::default());
     let workers = gateway.start(listeners).expect("a worker");
 
     let counted = tokio::task::spawn_blocking(move || {

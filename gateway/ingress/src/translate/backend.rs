@@ -1,7 +1,7 @@
 //! What a backend reference leads to: a Service's port and its endpoints.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     net::IpAddr,
 };
@@ -28,6 +28,8 @@ pub(super) struct Backends<'a> {
     clusters: Vec<(ClusterId, Cluster)>,
     /// Those that are there already, by the Service's place in memory: quicker than by name.
     known: HashSet<(*const Service, u16)>,
+    /// Those with endpoints that something is wrong with.
+    troubled: BTreeSet<ClusterId>,
 }
 
 /// Where a backend or path stands in an Ingress.
@@ -77,12 +79,13 @@ impl<'a> Backends<'a> {
             options,
             clusters: Vec::new(),
             known: HashSet::new(),
+            troubled: BTreeSet::new(),
         }
     }
 
-    /// The clusters of all backends that were found.
-    pub(super) fn into_clusters(self) -> BTreeMap<ClusterId, Cluster> {
-        self.clusters.into_iter().collect()
+    /// The clusters of all backends that were found, and those whose endpoints there is a problem with.
+    pub(super) fn into_clusters(self) -> (BTreeMap<ClusterId, Cluster>, BTreeSet<ClusterId>) {
+        (self.clusters.into_iter().collect(), self.troubled)
     }
 
     /// Follows a reference.
@@ -165,7 +168,11 @@ impl<'a> Backends<'a> {
             .known
             .insert((std::ptr::from_ref(service.as_ref()), port.number))
         {
+            let before = place.problems.len();
             let cluster = endpoint::cluster(self.objects, self.options, (service, port), place);
+            if place.problems.len() > before {
+                self.troubled.insert(id.clone());
+            }
             self.clusters.push((id.clone(), cluster));
         }
         Target::Cluster(id)

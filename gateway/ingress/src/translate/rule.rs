@@ -1,8 +1,11 @@
 //! Rules and default backends, who owns which host, and conflicts.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
-use route::{Backend, Config, FilterRef, HostDefault, HostPattern, Rule};
+use route::{Backend, ClusterId, Config, FilterRef, HostDefault, HostPattern, Rule};
 
 use crate::{
     annotations::Redirect,
@@ -20,13 +23,14 @@ use super::{
     path::{looks_like_a_pattern, pattern},
 };
 
-/// Builds all of the configuration but its certificates.
+/// Builds all of the configuration but its certificates; with the clusters whose endpoints there is a problem
+/// with.
 pub(super) fn build(
     ours: &[Owned<'_>],
     tls: &HashSet<HostPattern>,
     (backends, chains, canaries): (Backends<'_>, Chains<'_>, Canaries<'_>),
     problems: &mut Vec<Problem>,
-) -> Config {
+) -> (Config, BTreeSet<ClusterId>) {
     let mut builder = Builder {
         config: Config::default(),
         tls,
@@ -68,7 +72,7 @@ struct Serving<'s, 'a> {
 }
 
 impl<'a: 'p, 'p> Builder<'a, 'p> {
-    fn finish(self) -> Config {
+    fn finish(self) -> (Config, BTreeSet<ClusterId>) {
         let Self {
             mut config,
             mut backends,
@@ -95,8 +99,9 @@ impl<'a: 'p, 'p> Builder<'a, 'p> {
         let (plugins, reroutes) = chains.into_parts();
         config.plugins = plugins;
         config.reroutes = reroutes.finish(&mut backends);
-        config.clusters = backends.into_clusters();
-        config
+        let troubled;
+        (config.clusters, troubled) = backends.into_clusters();
+        (config, troubled)
     }
 
     fn add_catch_all(&mut self, owned: &Owned<'a>) {

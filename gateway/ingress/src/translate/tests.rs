@@ -6,6 +6,7 @@ mod canary;
 mod certificate;
 mod chain;
 mod class;
+mod endpoints;
 mod host;
 mod nginx;
 mod plugin;

@@ -1,6 +1,9 @@
 //! Configurations in the order in which they are published.
 
-use std::{sync::LazyLock, thread};
+use std::{
+    sync::{Arc, LazyLock},
+    thread,
+};
 
 use proptest::prelude::*;
 use route::{HostPattern, PathPattern, Route, Rule};
@@ -39,7 +42,7 @@ proptest! {
     fn the_last_one_is_served_and_equal_ones_change_nothing(numbers in proptest::collection::vec(0_u8..3, 1..12)) {
         for number in numbers {
             let (before, had) = (GATEWAY.generation(), serves(&GATEWAY, number));
-            GATEWAY.publish(&config(number), &Filters::default());
+            GATEWAY.publish(&Arc::new(config(number)), &Filters::default());
             prop_assert!(serves(&GATEWAY, number));
             prop_assert_eq!(GATEWAY.generation(), before + u64::from(!had));
         }
@@ -56,7 +59,7 @@ fn whoever_looks_while_others_publish_never_sees_an_older_one_again() {
                 let gateway = &gateway;
                 scope.spawn(move || {
                     for number in first..first + 50 {
-                        gateway.publish(&config(number), &Filters::default());
+                        gateway.publish(&Arc::new(config(number)), &Filters::default());
                     }
                 })
             })

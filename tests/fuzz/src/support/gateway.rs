@@ -32,7 +32,7 @@ use tokio::{
 /// A gateway that sends everything to one backend, through filters where there are some.
 pub fn gateway(filters: &[route::FilterRef], published: &Filters) -> Arc<Gateway> {
     let gateway = Gateway::new(Settings::default(), AccessLog::off(), || ()).expect("a gateway");
-    let problems = gateway.publish(&config(filters), published);
+    let problems = gateway.publish(&Arc::new(config(filters)), published);
     assert!(problems.is_empty(), "{problems:?}");
     gateway
 }
@@ -45,7 +45,7 @@ pub fn publish(
 ) {
     static GENERATION: AtomicU64 = AtomicU64::new(1);
     let filters = Filters::new(GENERATION.fetch_add(1, Relaxed), filters);
-    let problems = gateway.publish(&config(chain), &filters);
+    let problems = gateway.publish(&Arc::new(config(chain)), &filters);
     assert!(problems.is_empty(), "{problems:?}");
 }
 
