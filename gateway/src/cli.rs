@@ -139,6 +139,10 @@ pub(crate) struct StatusFlags {
     /// Addresses that are written into the status of Ingresses, instead of a Service's
     #[arg(long, value_name = "IP|HOST", value_delimiter = ',')]
     pub(crate) publish_address: Vec<String>,
+    /// Pods, as labels in a namespace: the addresses of the nodes that the ready ones run on are written
+    /// into the status of Ingresses, if no others are given
+    #[arg(long, value_name = "NS/LABEL=VALUE,…")]
+    pub(crate) publish_nodes: Option<String>,
     /// Lease that elects which gateway writes [default: portcullis-CLASS in the gateway's namespace]
     #[arg(long, value_name = "[NS/]NAME")]
     pub(crate) leader_lease: Option<String>,

@@ -14,6 +14,7 @@ mod item;
 mod kinds;
 mod lease;
 mod list;
+mod nodes;
 mod pace;
 mod published;
 mod seen;

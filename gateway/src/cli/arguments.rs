@@ -233,6 +233,7 @@ impl StatusFlags {
         let Self {
             publish_service,
             publish_address,
+            publish_nodes,
             leader_lease,
         } = self;
         let lease = leader_lease
@@ -249,6 +250,9 @@ impl StatusFlags {
             service: publish_service
                 .as_deref()
                 .and_then(|text| reader.object("--publish-service", text)),
+            nodes: publish_nodes
+                .as_deref()
+                .and_then(|text| reader.pods("--publish-nodes", text)),
             lease,
         }
     }
@@ -258,6 +262,7 @@ impl StatusFlags {
         let given = [
             ("--publish-service", self.publish_service.is_some()),
             ("--publish-address", !self.publish_address.is_empty()),
+            ("--publish-nodes", self.publish_nodes.is_some()),
             ("--leader-lease", self.leader_lease.is_some()),
         ];
         let given = given.into_iter().filter(|(_, given)| *given);

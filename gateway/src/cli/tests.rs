@@ -80,6 +80,7 @@ fn values_reach_the_settings() {
         "--access-log=requests.log",
         "--workers=3",
         "--publish-address=192.0.2.1",
+        "--publish-nodes=edge/app.kubernetes.io/name=web,tier=1",
     ]);
     let Arguments {
         settings,
@@ -108,7 +109,7 @@ fn values_reach_the_settings() {
     assert_eq!(options.classes, ["nginx", "portcullis"]);
     assert_eq!(redirect, Redirect::Port(8443));
     assert_eq!(access, AccessTarget::File("requests.log".into()));
-    assert_eq!(idle, ["--publish-address"]);
+    assert_eq!(idle, ["--publish-address", "--publish-nodes"]);
 }
 
 #[test]

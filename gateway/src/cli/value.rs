@@ -194,6 +194,21 @@ impl Reader {
         parts.map(|(space, name)| (space.to_owned(), name.to_owned()))
     }
 
+    /// Pods named as `NAMESPACE/LABEL=VALUE,…`.
+    pub(crate) fn pods(&mut self, flag: &str, text: &str) -> Option<(String, String)> {
+        let label = |pair: &str| {
+            let pair = pair.split_once('=');
+            pair.is_some_and(|(key, value)| !key.is_empty() && !value.contains('='))
+        };
+        let parts = text.split_once('/');
+        let parts = parts.filter(|(space, labels)| is_name(space) && labels.split(',').all(label));
+        if parts.is_none() {
+            let hint = "write the namespace, a slash and labels, as in edge/app.kubernetes.io/name=portcullis";
+            self.mistake(flag, text, "names no pods", hint);
+        }
+        parts.map(|(space, labels)| (space.to_owned(), labels.to_owned()))
+    }
+
     /// The name of an object.
     pub(crate) fn name(&mut self, flag: &str, text: &str) -> Option<String> {
         if !is_name(text) {

@@ -52,6 +52,15 @@ fn matches(selector: Option<&String>, call: &Call, object: &Value) -> bool {
     })
 }
 
+/// Whether an object has these labels: `key=value,…`.
+fn labelled(selector: Option<&String>, object: &Value) -> bool {
+    let mut terms = selector.into_iter().flat_map(|text| text.split(','));
+    terms.all(|term| {
+        let (label, value) = term.split_once('=').unwrap_or((term, ""));
+        object["metadata"]["labels"][label] == value
+    })
+}
+
 pub(super) fn list(call: &Call, shared: &Shared) -> Response<Body> {
     let state = shared.state();
     let limit = call.query.get("limit").and_then(|limit| limit.parse().ok());
@@ -84,6 +93,7 @@ pub(super) fn list(call: &Call, shared: &Shared) -> Response<Body> {
     let all: Vec<&Value> = all
         .map(|(_, object)| object)
         .filter(|object| matches(selector, call, object))
+        .filter(|object| labelled(call.query.get("labelSelector"), object))
         .collect();
     let end = limit
         .filter(|limit| *limit > 0)

@@ -102,6 +102,70 @@ async fn addresses_of_a_service_are_followed() {
     .await;
 }
 
+/// A pod of the gateway on a node.
+fn pod(name: &str, node: &str, ip: &str, ready: &str) -> Object {
+    Object(json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "edge", "labels": {"app.kubernetes.io/name": "portcullis"}},
+        "spec": {"nodeName": node},
+        "status": {"hostIP": ip, "conditions": [{"type": "Ready", "status": ready}]},
+    }))
+}
+
+fn node(name: &str, addresses: &Value) -> Object {
+    Object(json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name},
+        "status": {"addresses": addresses},
+    }))
+}
+
+#[tokio::test]
+async fn addresses_of_nodes_are_those_that_ready_pods_run_on() {
+    let (api, _up) = routed().await;
+    let both = json!([{"type": "InternalIP", "address": "10.0.0.1"}, {"type": "ExternalIP", "address": "192.0.2.1"}]);
+    let inside = json!([{"type": "Hostname", "address": "two"}, {"type": "InternalIP", "address": "10.0.0.2"}]);
+    api.apply(node("one", &both));
+    api.apply(node("two", &inside));
+    api.apply(node("three", &both));
+    api.apply(pod("a", "one", "10.0.0.1", "True"));
+    api.apply(pod("b", "two", "10.0.0.2", "True"));
+    api.apply(pod("c", "three", "10.0.0.3", "False"));
+    let other = pod("d", "three", "10.0.0.3", "True");
+    api.apply(other.set(
+        "metadata/labels",
+        json!({"app.kubernetes.io/name": "other"}),
+    ));
+    let gw = gateway()
+        .cluster(&api)
+        .flag("--publish-nodes", "edge/app.kubernetes.io/name=portcullis")
+        .start()
+        .await;
+    let is = async |wanted: Value| {
+        until("they are written", async || {
+            addresses(&api, "web") == wanted
+        })
+        .await;
+    };
+    is(json!([{"ip": "10.0.0.2"}, {"ip": "192.0.2.1"}])).await;
+    // A node that goes is followed; one that may not be read is known by its pod.
+    api.delete("pods", "edge", "b");
+    api.deny("get", "nodes", None);
+    is(json!([{"ip": "10.0.0.1"}])).await;
+    api.deny("list", "pods", Some("edge"));
+    let told = async || {
+        let all = gw.problems().await;
+        all.iter().any(|one| {
+            let problem = format!("{one:?}");
+            problem.contains("--publish-nodes") && problem.contains("rule")
+        })
+    };
+    until("the missing right is told", told).await;
+    assert_eq!(addresses(&api, "web"), json!([{"ip": "10.0.0.1"}]));
+}
+
 #[tokio::test]
 async fn the_last_gateway_takes_its_addresses_back() {
     let (api, _up) = routed().await;

@@ -77,7 +77,7 @@ async fn config_takes_every_flag_that_the_chart_does_not_set() {
 }
 
 /// Flags that values have other names for, or that make no sense in a pod.
-const SET_BY_CHART: [&str; 18] = [
+const SET_BY_CHART: [&str; 19] = [
     "admin",
     "controller",
     "default-tls-secret",
@@ -93,6 +93,7 @@ const SET_BY_CHART: [&str; 18] = [
     "metrics",
     "plugin-cache",
     "publish-address",
+    "publish-nodes",
     "publish-service",
     "redirect-port",
     "watch-namespace",
@@ -267,6 +268,16 @@ fn a_daemon_set_is_for_edge_nodes() {
         assert!(!edge.has(kind), "{kind}");
     }
     assert_eq!(edge.flag("--publish-service"), None);
+    // The labels are those of its own pods.
+    let nodes = edge.flag("--publish-nodes").expect("the flag");
+    let labels = nodes
+        .strip_prefix("edge/")
+        .expect("the release's namespace");
+    let own = &workload["spec"]["template"]["metadata"]["labels"];
+    for label in labels.split(',') {
+        let (name, value) = label.split_once('=').expect("a label");
+        assert_eq!(own[name], value, "{name}");
+    }
     let hosts = Rendered::with(&["hostPorts.http=80", "hostPorts.https=443"]);
     let rolling = &hosts.only("Deployment")["spec"]["strategy"]["rollingUpdate"];
     assert_eq!(rolling, &json!({"maxUnavailable": 1, "maxSurge": 0}));

@@ -112,6 +112,19 @@ fn confined_it_has_roles_in_its_namespaces_only() {
 }
 
 #[test]
+fn addresses_of_nodes_take_two_more_rules() {
+    let everywhere: Vec<&str> = ROUTES.into_iter().chain([CLASSES]).collect();
+    assert_eq!(
+        granted(&variant(&["examples/edge.yaml"])),
+        [
+            ("ClusterRole everywhere".to_owned(), owned(&["get /nodes"])),
+            ("ClusterRole everywhere".to_owned(), owned(&everywhere)),
+            ("Role edge".to_owned(), owned(&[LEASES, "list /pods"])),
+        ]
+    );
+}
+
+#[test]
 fn shared_plugins_are_read_where_they_are() {
     let shared = "config.shared-plugin-namespaces={plugins,shop}";
     let confined = Rendered::with(&["watchNamespaces={shop}", shared]);

@@ -27,6 +27,12 @@
 {{- end -}}
 {{- if $v.publishAddresses -}}
 {{- $arguments = append $arguments (printf "--publish-address=%s" (join "," $v.publishAddresses)) -}}
+{{- else if $v.publishNodes -}}
+{{- $labels := list -}}
+{{- range $name, $value := include "portcullis.selector" . | fromYaml -}}
+{{- $labels = append $labels (printf "%s=%s" $name $value) -}}
+{{- end -}}
+{{- $arguments = append $arguments (printf "--publish-nodes=%s/%s" .Release.Namespace (join "," $labels)) -}}
 {{- else if $v.service.enabled -}}
 {{- $arguments = append $arguments (printf "--publish-service=%s/%s" .Release.Namespace (include "portcullis.fullname" .)) -}}
 {{- end -}}

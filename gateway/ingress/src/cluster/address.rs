@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::trouble::text;
+use super::{nodes, trouble::text};
 
 /// An address as `status.loadBalancer.ingress` has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Publishing {
     pub addresses: Vec<String>,
     /// A Service, by namespace and name, whose addresses count otherwise.
     pub service: Option<(String, String)>,
+    /// Pods, by namespace and label selector, the addresses of whose nodes count otherwise.
+    pub nodes: Option<(String, String)>,
     /// The Lease that elects who writes, in the gateway's own namespace unless it names another.
     pub lease: Option<(Option<String>, String)>,
 }
@@ -56,18 +58,24 @@ impl Address {
 impl Publishing {
     /// Whether any are to be written.
     pub(super) fn is_wanted(&self) -> bool {
-        !self.addresses.is_empty() || self.service.is_some()
+        !self.addresses.is_empty() || self.service.is_some() || self.nodes.is_some()
     }
 
     /// The addresses now; none while a load balancer has none. An error says what is wrong.
     pub(super) async fn find(&self, client: &Client) -> Result<Vec<Address>, String> {
-        let mut all: Vec<Address> = self.addresses.iter().map(|a| Address::of(a)).collect();
-        if let (true, Some((namespace, name))) = (all.is_empty(), &self.service) {
+        let all: Vec<Address> = if !self.addresses.is_empty() {
+            self.addresses.iter().map(|a| Address::of(a)).collect()
+        } else if let Some((namespace, name)) = &self.service {
             let services: Api<Service> = Api::namespaced(client.clone(), namespace);
             let service = services.get_opt(name).await.map_err(|error| text(&error))?;
             let service = service.ok_or_else(|| "there is no such Service".to_owned())?;
-            all = of_service(&service);
-        }
+            of_service(&service)
+        } else if let Some(pods) = &self.nodes {
+            let addresses = nodes::find(client, pods).await?;
+            addresses.iter().map(|a| Address::of(a)).collect()
+        } else {
+            Vec::new()
+        };
         let mut seen = Vec::new();
         for address in all {
             if !seen.contains(&address) {

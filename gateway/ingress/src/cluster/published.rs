@@ -80,8 +80,8 @@ impl Topic {
     pub(super) fn rule(self) -> (&'static str, &'static str) {
         match self {
             Self::Addresses => (
-                "the Service of --publish-service cannot be read",
-                "{apiGroups: [\"\"], resources: [services], verbs: [get]}",
+                "the addresses of --publish-service or --publish-nodes cannot be read",
+                "{apiGroups: [\"\"], resources: [services], verbs: [get]} or [pods], [list]",
             ),
             Self::Conditions => (
                 "the status of Plugins cannot be written",
