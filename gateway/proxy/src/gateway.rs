@@ -232,7 +232,7 @@ impl Gateway {
         draining.or_else(|| self.overload.since())
     }
 
-    pub(crate) fn route_stats(&self) -> Vec<(IngressName, Arc<RouteStats>)> {
+    pub(crate) fn route_stats(&self) -> Vec<(IngressName, RouteStats)> {
         lock(&self.builder).stats()
     }
 

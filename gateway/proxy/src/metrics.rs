@@ -4,7 +4,10 @@ mod cells;
 mod scrape;
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -41,20 +44,21 @@ pub(crate) struct WorkerStats {
     pub(crate) unrouted: Classes,
 }
 
-/// What is counted for the routes of one Ingress.
-#[derive(Debug)]
+/// What is counted for the routes of one Ingress, shared by them.
+#[derive(Clone, Debug)]
 pub(crate) struct RouteStats {
-    workers: Box<[RouteCells]>,
+    workers: Arc<[RouteCells]>,
 }
 
 /// One worker's part of it.
 #[derive(Debug, Default)]
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub(crate) struct RouteCells {
+    // In this order what most requests count is in one line of the cache.
+    sum_micros: AtomicU64,
     classes: Classes,
     /// Cumulative counts are made on scrape; these count each bucket alone.
     seconds: [AtomicU64; BUCKETS.len() + 1],
-    sum_micros: AtomicU64,
 }
 
 /// What is counted for one filter in the chains of one Ingress.

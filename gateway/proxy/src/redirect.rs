@@ -13,7 +13,7 @@ pub(crate) fn location(
     head: &Parts,
     origin: &Origin,
 ) -> Option<HeaderValue> {
-    if origin.https || !route.config.ssl_redirect || subject.host.is_empty() {
+    if origin.https || !route.ssl_redirect || subject.host.is_empty() {
         return None;
     }
     // RFC 8555 section 8.3: a certificate cannot be asked for over the host's own https.

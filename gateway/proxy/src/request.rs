@@ -161,7 +161,7 @@ async fn forward(
     // What its filters say: they see it as the backend gets it.
     let client = upgrade::client_side(head);
     let hop = hop::strip(&mut head.headers).map_err(|_| NOMINATED)?;
-    let protocol = route.config.protocol;
+    let protocol = route.protocol;
     let wish = Wish::of(&subject, &hop, protocol, head.version)?;
     outgoing::forwarded(session, head, &subject, origin, id.clone());
     if !route.chain.is_empty() {

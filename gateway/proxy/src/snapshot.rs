@@ -68,7 +68,7 @@ pub(crate) struct Builder {
     clusters: HashMap<ClusterId, Arc<Cluster>>,
     /// Keys by their Secret: parsing one costs more than comparing it.
     keys: HashMap<String, (Arc<route::Certificate>, Arc<rustls::sign::CertifiedKey>)>,
-    stats: HashMap<IngressName, Arc<RouteStats>>,
+    stats: HashMap<IngressName, RouteStats>,
     filter_stats: HashMap<FilterName, Arc<FilterStats>>,
     /// What filters may send requests to, by namespace.
     reroutes: HashMap<String, Arc<Reroutes>>,
@@ -288,10 +288,10 @@ impl Builder {
     }
 
     /// The counters of each Ingress that has routes.
-    pub(crate) fn stats(&self) -> Vec<(IngressName, Arc<RouteStats>)> {
+    pub(crate) fn stats(&self) -> Vec<(IngressName, RouteStats)> {
         self.stats
             .iter()
-            .map(|(name, stats)| (name.clone(), Arc::clone(stats)))
+            .map(|(name, stats)| (name.clone(), stats.clone()))
             .collect()
     }
 }

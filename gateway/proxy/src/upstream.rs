@@ -86,7 +86,7 @@ pub(crate) async fn send(
             worker.stats.retries.fetch_add(1, Relaxed);
         }
         tried.push(endpoint.address);
-        let key = Key::new(endpoint.address, route.config.protocol, cluster);
+        let key = Key::new(endpoint.address, route.protocol, cluster);
         match attempt(worker, route, (cluster, &endpoint, &key), &mut request).await {
             Attempt::Answered(reply) => return Ok(reply),
             Attempt::Over(reason) => return Err(reason),

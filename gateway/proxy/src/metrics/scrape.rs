@@ -46,7 +46,7 @@ pub(crate) struct EndpointCount {
 #[derive(Debug)]
 struct Scrape {
     workers: Vec<Arc<WorkerStats>>,
-    routes: Vec<(IngressName, Arc<RouteStats>)>,
+    routes: Vec<(IngressName, RouteStats)>,
     generation: u64,
     pressure: Pressure,
     endpoints: Vec<EndpointCount>,

@@ -8,7 +8,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 use http::HeaderValue;
-use route::{ClusterId, EndpointState, IngressName, Target};
+use route::{ClusterId, EndpointState, IngressName, Protocol, Target};
 
 use crate::{
     cluster::Cluster,
@@ -21,6 +21,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct LiveRoute {
     pub(crate) config: Arc<route::Route>,
+    /// The two of it that every request looks at: with many routes it is not in the cache.
+    pub(crate) protocol: Protocol,
+    pub(crate) ssl_redirect: bool,
     pub(crate) upstream: Upstream,
     /// The name of its Ingress, as the access log says it.
     pub(crate) ingress: Box<str>,
@@ -37,7 +40,7 @@ pub(crate) struct LiveRoute {
     pub(crate) idle_timeout: Duration,
     /// Whether the Ingress sets the idle timeout itself: then it counts for streams as well.
     pub(crate) idle_is_own: bool,
-    pub(crate) stats: Arc<RouteStats>,
+    pub(crate) stats: RouteStats,
 }
 
 /// Where a route leads.
@@ -59,7 +62,7 @@ pub(super) struct Parts<'a> {
     pub(super) reroutes: Option<&'a Arc<Reroutes>>,
     pub(super) filters: &'a Filters,
     pub(super) settings: &'a Settings,
-    pub(super) stats: &'a mut HashMap<IngressName, Arc<RouteStats>>,
+    pub(super) stats: &'a mut HashMap<IngressName, RouteStats>,
     pub(super) filter_stats: &'a mut HashMap<FilterName, Arc<FilterStats>>,
 }
 
@@ -81,11 +84,13 @@ impl LiveRoute {
             Chain::new(links.collect())
         };
         let stats = parts.stats.entry(config.ingress.clone());
-        let stats = stats.or_insert_with(|| Arc::new(RouteStats::new(workers)));
+        let stats = stats.or_insert_with(|| RouteStats::new(workers));
         let max_body = config.max_body.unwrap_or(parts.settings.limits.max_body);
         let timeouts = &parts.settings.timeouts;
         Self {
             config: Arc::clone(config),
+            protocol: config.protocol,
+            ssl_redirect: config.ssl_redirect,
             upstream: Upstream::new(&config.backend.target, parts.clusters),
             ingress: config.ingress.to_string().into(),
             backend: config.backend.to_string().into(),
@@ -100,7 +105,7 @@ impl LiveRoute {
             response_timeout: config.response_timeout.unwrap_or(timeouts.response),
             idle_timeout: config.idle_timeout.unwrap_or(timeouts.idle),
             idle_is_own: config.idle_timeout.is_some(),
-            stats: Arc::clone(stats),
+            stats: stats.clone(),
         }
     }
 
