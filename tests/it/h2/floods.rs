@@ -1,6 +1,6 @@
 //! Floods of frames are cut, and others do not notice.
 
-use harness::{Frame, Frames, Gateway, Kind, block, flag, upstream};
+use harness::{Frame, Frames, Gateway, Kind, Verdict, block, flag, indexed_name, upstream};
 
 const OK: [(&str, &str); 4] = [
     (":method", "POST"),
@@ -120,3 +120,36 @@ async fn frames_that_ask_for_nothing_are_cut_and_others_are_served() {
         assert_eq!(victim.get("a.test", "/").await.status, 200);
     }
 }
+
+/// RFC 7541 section 7.3: a byte that stands for a field of 3,900.
+#[tokio::test]
+async fn few_bytes_that_stand_for_large_heads_take_no_memory() {
+    let (gw, up) = start().await;
+    let whole = flag::END_HEADERS | flag::END_STREAM;
+    let before = gw.peak_resident();
+    for _ in 0..20 {
+        let mut frames = gw.frames().await;
+        let large = indexed_name(COOKIE, "c".repeat(3_900).as_bytes());
+        let head = [block(&OK), large].concat();
+        frames.send(&Frame::of(Kind::Headers, whole, 1, head)).await;
+        assert_eq!(frames.verdict(1).await, Verdict::Status(200));
+        let bomb = [block(&OK), vec![NEWEST; 16_000]].concat();
+        frames.send(&Frame::of(Kind::Headers, whole, 3, bomb)).await;
+        // RFC 9113 section 10.5.1 has 431 or the stream's end; ENHANCE_YOUR_CALM ends the connection.
+        let verdict = frames.verdict(3).await;
+        let refused = matches!(
+            verdict,
+            Verdict::Status(431) | Verdict::Reset(_) | Verdict::GoAway(11)
+        );
+        assert!(refused, "{verdict:?}");
+    }
+    let grown = gw.peak_resident().saturating_sub(before);
+    assert!(grown < 16 << 20, "{grown} bytes for 20 heads of 62 MB");
+    assert_eq!(up.seen().len(), 20);
+    assert_eq!(gw.http2().await.get("a.test", "/").await.status, 200);
+}
+
+/// The name `cookie` in the static table of RFC 7541.
+const COOKIE: u8 = 32;
+/// The newest field of the dynamic table, indexed.
+const NEWEST: u8 = 0x80 | 62;
