@@ -65,6 +65,8 @@ enum Upgrade {
 /// How a connection's requests are framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framed {
+    /// Not yet known: it is being set up, or has not sent anything.
+    Nothing,
     Http1,
     Http2,
     /// Upgraded: its own copy loop knows when it idles.
@@ -73,7 +75,10 @@ pub(crate) enum Framed {
 
 impl Conn {
     pub(crate) fn new() -> Arc<Self> {
-        let conn = Self::default();
+        let conn = Self {
+            protocol: AtomicU8::new(Framed::Nothing as u8),
+            ..Self::default()
+        };
         conn.idle_since.store(now(), Relaxed);
         Arc::new(conn)
     }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use harness::{Frame, Gate, Kind, Payload, Reply, get, post, upstream};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use harness::{Frame, Gate, Http2, Kind, Payload, Reply, TlsOptions, get, post, upstream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use super::{OK, limited};
 
@@ -75,6 +78,45 @@ async fn a_quiet_event_stream_stays_open() {
     sender.send(b"data: 1\n\n".to_vec()).expect("a listener");
     let event = connection.chunk().await.expect("an open stream");
     assert_eq!(event.as_deref(), Some(&b"data: 1\n\n"[..]));
+}
+
+/// Browsers connect before they know what to ask, and some networks are slow.
+#[tokio::test]
+async fn a_client_may_think_before_each_step() {
+    let up = upstream().start().await;
+    let gw = crate::in_front_of(&up).start().await;
+    // Longer than it takes for an idle connection to be parked.
+    let think = async || harness::pause(Duration::from_millis(1500)).await;
+    let asked = get("/").host("a.test");
+
+    let mut plain = gw.connect().await;
+    think().await;
+    for _ in 0..2 {
+        assert_eq!(plain.ask(&asked).await.status, 200);
+        think().await;
+    }
+    let halves = asked.bytes();
+    let (first, second) = halves.split_at(10);
+    plain.send(first).await;
+    think().await;
+    plain.send(second).await;
+    assert_eq!(plain.answer("GET").await.expect("an answer").status, 200);
+
+    let shake = async |protocol: &str| {
+        let stream = TcpStream::connect(gw.https()).await.expect("a connection");
+        think().await;
+        let options = TlsOptions::lenient().alpn(&[protocol]);
+        options.over(stream, "a.test").await.expect("a handshake")
+    };
+    let mut secure = shake("http/1.1").await.http1();
+    think().await;
+    for _ in 0..2 {
+        assert_eq!(secure.ask(&asked).await.status, 200);
+        think().await;
+    }
+    let mut http2 = Http2::over(shake("h2").await.stream).await;
+    think().await;
+    assert_eq!(http2.get("a.test", "/").await.status, 200);
 }
 
 #[tokio::test]
