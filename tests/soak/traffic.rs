@@ -12,6 +12,7 @@ use harness::{Answer, Broken, Gateway, Payload, Reply, Request, Seen, TlsOptions
 use harness::{get, pause, post, upstream};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     task::JoinSet,
 };
 
@@ -80,6 +81,10 @@ pub(crate) fn start(tasks: &mut JoinSet<()>, gateway: &Arc<Gateway>, figures: &A
         let (gateway, figures) = all();
         tasks.spawn_local(tunnels(gateway, figures));
     }
+    for think in [400, 900, 2_500, 9_000].map(Duration::from_millis) {
+        let (gateway, figures) = all();
+        tasks.spawn_local(slow(gateway, figures, think));
+    }
     let (gateway, figures) = all();
     tasks.spawn_local(bodies(gateway, figures));
     let (gateway, figures) = all();
@@ -144,6 +149,42 @@ async fn short(gateway: Arc<Gateway>, figures: Arc<Figures>) {
         let answer = secure.http1().try_ask(&close("tls.test")).await;
         judge(&figures, began, "a handshake a request", answer);
         pause(PACE).await;
+    }
+}
+
+/// Who takes time before each step.
+async fn slow(gateway: Arc<Gateway>, figures: Arc<Figures>, think: Duration) {
+    let asked = get("/").host("plain.test");
+    loop {
+        let mut plain = gateway.connect().await;
+        let secure = TcpStream::connect(gateway.https()).await;
+        let secure = secure.expect("a connection");
+        pause(think).await;
+        let options = TlsOptions::lenient();
+        let mut secure = match options.over(secure, "tls.test").await {
+            Ok(handshake) => handshake.http1(),
+            Err(error) => {
+                figures.error(&format!("a slow handshake: {error}"));
+                continue;
+            }
+        };
+        for _ in 0..4 {
+            pause(think).await;
+            let began = Instant::now();
+            judge(
+                &figures,
+                began,
+                "a slow client",
+                plain.try_ask(&asked).await,
+            );
+            let began = Instant::now();
+            judge(
+                &figures,
+                began,
+                "a slow client with TLS",
+                secure.try_ask(&asked).await,
+            );
+        }
     }
 }
 
