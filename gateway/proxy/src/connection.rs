@@ -8,16 +8,12 @@ use std::{
     net::SocketAddr,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
 };
 
 use bytes::BytesMut;
 use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
-use tokio::{
-    io::AsyncReadExt,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::io::AsyncReadExt;
 use tokio_rustls::server::TlsStream;
 
 use crate::{
@@ -26,6 +22,7 @@ use crate::{
     forwarded::{Peer, is_trusted},
     guard::Guard,
     listener::Kind,
+    metrics::WorkerStats,
     proxy_protocol::{HeaderError, Prefixed},
     request,
     stalls::{Conn, Framed, Verdict},
@@ -75,7 +72,7 @@ pub(crate) async fn serve<W: Wire>(worker: Rc<Worker>, socket: W, address: Socke
     worker.connections.add(&conn);
     let setup = tokio::select! {
         biased;
-        ready = set_up(&worker, socket, address, kind) => ready,
+        ready = set_up(&worker, &conn, (socket, address, kind)) => ready,
         // Whatever the verdict: there is nothing to finish yet.
         _ = conn.verdict() => Err(SetupError::Timeout),
     };
@@ -128,40 +125,33 @@ type Socket<W> = Stream<Prefixed<W>, TlsStream<Prefixed<W>>>;
 
 type Ready<W> = (Socket<W>, Peer, Spoken, BytesMut);
 
-/// From the accepted socket to the first bytes of HTTP.
+/// From the accepted socket to the first bytes of HTTP. The sweep ends what takes too long.
 async fn set_up<W: Wire>(
     worker: &Worker,
-    socket: W,
-    address: SocketAddr,
-    kind: Kind,
+    conn: &Conn,
+    (socket, address, kind): (W, SocketAddr, Kind),
 ) -> Result<Ready<W>, SetupError> {
     let settings = &worker.gateway.settings;
     let timeouts = &settings.timeouts;
     let mut socket = Prefixed::new(socket);
-    let deadline = Instant::now() + timeouts.handshake;
+    conn.begin_step(timeouts.handshake);
     let mut source = address;
     if settings.proxy_protocol {
         let sender = address.ip().to_canonical();
         if !settings.trusted_proxies.is_empty() && !is_trusted(sender, &settings.trusted_proxies) {
             return Err(SetupError::Untrusted);
         }
-        let header = timeout_at(deadline, socket.read_header())
-            .await
-            .map_err(|_| SetupError::Timeout)?;
-        source = header?.unwrap_or(address);
+        source = socket.read_header().await?.unwrap_or(address);
     }
     let peer = Peer::new(source, kind == Kind::Https, &settings.trusted_proxies);
     let mut stream = match kind {
         Kind::Http => Stream::Plain(socket),
         Kind::Https => {
-            let handshake = timeout_at(deadline, tls::shake_hands(socket, worker)).await;
-            let failed = |error| {
-                worker.stats.failed_handshakes.fetch_add(1, Relaxed);
-                error
-            };
-            let stream = handshake.map_err(|_| failed(SetupError::Timeout))?;
-            let stream = stream.map_err(|error| failed(SetupError::Tls(error)))?;
-            worker.stats.handshakes.fetch_add(1, Relaxed);
+            let (stats, failed) = (&worker.stats, true);
+            let mut attempt = Attempt { stats, failed };
+            let stream = tls::shake_hands(socket, worker).await;
+            let stream = stream.map_err(SetupError::Tls)?;
+            attempt.failed = false;
             Stream::Tls(Box::new(stream))
         }
     };
@@ -169,33 +159,43 @@ async fn set_up<W: Wire>(
         Stream::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
         Stream::Plain(_) => false,
     };
-    let (spoken, read) = sniff(
-        &mut stream,
-        agreed,
-        timeouts.client_idle,
-        timeouts.h2_preface,
-    )
-    .await?;
+    let patience = match agreed {
+        true => timeouts.h2_preface,
+        false => timeouts.client_idle,
+    };
+    conn.begin_step(patience);
+    let (spoken, read) =
+        sniff(&mut stream, agreed, || conn.begin_step(timeouts.h2_preface)).await?;
     Ok((stream, peer, spoken, read))
 }
 
-/// Tells HTTP/2 from HTTP/1 by its preface (RFC 9113 section 3.4).
+/// A handshake, which has failed however it is given up.
+struct Attempt<'a> {
+    stats: &'a WorkerStats,
+    failed: bool,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let count = match self.failed {
+            true => &self.stats.failed_handshakes,
+            false => &self.stats.handshakes,
+        };
+        count.fetch_add(1, Relaxed);
+    }
+}
+
+/// Tells HTTP/2 from HTTP/1 by its preface (RFC 9113 section 3.4); `begun` is told when one begins.
 async fn sniff<W: Wire>(
     stream: &mut Socket<W>,
     agreed: bool,
-    idle: Duration,
-    preface: Duration,
+    begun: impl Fn(),
 ) -> Result<(Spoken, BytesMut), SetupError> {
     let mut read = BytesMut::with_capacity(FIRST_READ);
-    let first = timeout(
-        if agreed { preface } else { idle },
-        stream.read_buf(&mut read),
-    )
-    .await;
-    if first.map_err(|_| SetupError::Timeout)?? == 0 {
+    if stream.read_buf(&mut read).await? == 0 {
         return Err(SetupError::Ended);
     }
-    let deadline = Instant::now() + preface;
+    let mut begun = Some(begun);
     loop {
         let seen = read.len().min(PREFACE.len());
         if read.get(..seen) != PREFACE.get(..seen) {
@@ -209,8 +209,10 @@ async fn sniff<W: Wire>(
         if read.len() >= FIRST_FRAME {
             return Ok((Spoken::Http2, read));
         }
-        let more = timeout_at(deadline, stream.read_buf(&mut read)).await;
-        if more.map_err(|_| SetupError::Timeout)?? == 0 {
+        if let Some(begun) = begun.take() {
+            begun();
+        }
+        if stream.read_buf(&mut read).await? == 0 {
             return Err(SetupError::Ended);
         }
     }

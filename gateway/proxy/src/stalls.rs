@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use std::sync::{Arc, OnceLock};
@@ -41,6 +41,8 @@ pub(crate) struct Conn {
     /// HTTP/2 frames that ask for nothing, since the last sweep that forgot some.
     idle_frames: AtomicU32,
     protocol: AtomicU8,
+    /// How many milliseconds it may take for the step of being set up that it is in.
+    step: AtomicU64,
     refused: Mutex<Option<Refusal>>,
     upgrade: Mutex<Upgrade>,
     upgrade_open: AtomicBool,
@@ -81,6 +83,13 @@ impl Conn {
         };
         conn.idle_since.store(now(), Relaxed);
         Arc::new(conn)
+    }
+
+    /// A step of being set up begins, and may take this long.
+    pub(crate) fn begin_step(&self, limit: Duration) {
+        let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        self.step.store(limit, Relaxed);
+        self.idle_since.store(now(), Relaxed);
     }
 
     /// A head has begun but is not complete.

@@ -41,13 +41,15 @@ impl Conn {
         if self.open.load(Relaxed) > 0 || self.head_since.load(Relaxed) != 0 {
             return None;
         }
-        let idle = if framed == Framed::Http2 as u8 {
+        let since = self.idle_since.load(Relaxed);
+        let idle = if framed == Framed::Nothing as u8 {
+            Duration::from_millis(self.step.load(Relaxed))
+        } else if framed == Framed::Http2 as u8 {
             limits.h2_idle
         } else {
             limits.client_idle
         };
-        let since = self.idle_since.load(Relaxed);
-        if over(since, idle + FINISHING) {
+        if over(since, idle.saturating_add(FINISHING)) {
             return Some(Verdict::Cut);
         }
         // While none is kept an idle connection may bring one more request, for a second.
