@@ -7,6 +7,5 @@ pub mod rfc9112;
 pub mod scripted;
 
 #[cfg(feature = "sandbox")]
-#[expect(dead_code, reason = "the program uses the rest of it")]
 #[path = "../../../gateway/src/plugin/toolchain.rs"]
 pub mod toolchain;
