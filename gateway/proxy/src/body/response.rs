@@ -45,6 +45,8 @@ struct Detour {
     /// What was read of it and goes before the rest, past the first `done` of the streams.
     ahead: VecDeque<Frame<Bytes>>,
     done: usize,
+    /// Whether what is ahead is all there is: these have been told of the end.
+    ended: bool,
     streams: Streams,
     /// They go behind the last piece.
     trailers: Option<HeaderMap>,
@@ -126,6 +128,7 @@ impl UpstreamBody {
                 // It has gone through the filters before: what is left must as well.
                 let detour = self.detour.get_or_insert_default();
                 (detour.ahead, detour.done) = (frames, detour.streams.len());
+                detour.ended = detour.streams.is_over();
                 return Collected::Longer(self);
             }
         }
@@ -179,7 +182,7 @@ impl UpstreamBody {
             if let Some(frame) = detour.ahead.pop_front() {
                 match frame.into_data() {
                     Ok(piece) if detour.streams.len() > detour.done => {
-                        let last = detour.streams.is_over() && detour.ahead.is_empty();
+                        let last = detour.ended && detour.ahead.is_empty();
                         detour.streams.put_at(detour.done, piece, last);
                         continue;
                     }
