@@ -157,7 +157,9 @@ impl Publisher {
     /// Brings endpoints up to date where that is all there is to do: whether it is.
     fn update(&self, live: &Live, changes: &Changes) -> bool {
         // Files of plugins change without a word of it among the objects, and certificates end with time alone.
-        let certain = self.options.plugin_folder.is_none() && live.since.elapsed() < AT_LEAST;
+        let certain = self.source.has_objects_only()
+            && self.options.plugin_folder.is_none()
+            && live.since.elapsed() < AT_LEAST;
         if self.loaded.load(Ordering::Acquire) || changes.others || !certain {
             return false;
         }

@@ -75,6 +75,11 @@ impl Source {
         }
     }
 
+    /// Whether all that can change are objects: beside manifests there may be the files of plugins.
+    pub(crate) fn has_objects_only(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+
     /// Whether everything that there is was read once.
     pub(crate) fn is_complete(&self) -> bool {
         match self {
