@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Object, gateway, until, within_time};
+use harness::{Fault, Object, gateway, until, within_time};
 use serde_json::{Value, json};
 
 use super::*;
@@ -99,4 +99,28 @@ async fn a_lease_that_is_stolen_is_given_up_and_won_back() {
     assert_eq!(holder(&api), "thief");
     assert_eq!(gw.get("a.test", "/").await.status, 200);
     until_long("it leads again", || says(&gw, "\"leading\"") == 2).await;
+}
+
+#[tokio::test]
+async fn who_leads_alone_waits_for_nobody_at_its_end() {
+    let (api, _up, mut gw) = serving().await;
+    until("it leads", async || says(&gw, "\"leading\"") == 1).await;
+    gw.signal("TERM");
+    assert_eq!(gw.exited().await, Some(0));
+    assert_eq!(holder(&api), "");
+    let asked = api.requests();
+    let given_up = asked.iter().rposition(|r| r.starts_with("update leases"));
+    let after = asked.get(given_up.expect("a Lease that is given up") + 1..);
+    let leases = after.into_iter().flatten().find(|r| r.contains(" leases "));
+    assert_eq!(leases, None, "no look for a successor: {asked:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_holds_the_end_up_for_seconds_only() {
+    let (api, _up, mut gw) = serving().await;
+    until("it leads", async || says(&gw, "\"leading\"") == 1).await;
+    let hang = Fault::hang("*", "leases", Duration::from_secs(3600));
+    api.fault(hang.times(usize::MAX));
+    gw.signal("TERM");
+    assert_eq!(gw.exited().await, Some(0));
 }

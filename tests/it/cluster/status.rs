@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// The addresses in the status of an Ingress.
-fn addresses(api: &Api, name: &str) -> Value {
+pub(super) fn addresses(api: &Api, name: &str) -> Value {
     let object = api.find("ingresses", "default", name).expect("an Ingress");
     object["status"]["loadBalancer"]["ingress"].clone()
 }
@@ -166,6 +166,13 @@ async fn addresses_of_nodes_are_those_that_ready_pods_run_on() {
     assert_eq!(addresses(&api, "web"), json!([{"ip": "10.0.0.1"}]));
 }
 
+/// Whether somebody says on the Lease that it would take it.
+fn waits(api: &Api) -> bool {
+    let lease = api.find("leases", "ingress", "portcullis-portcullis");
+    lease
+        .is_some_and(|lease| lease["metadata"]["annotations"]["portcullis.dev/waiting"].is_string())
+}
+
 #[tokio::test]
 async fn the_last_gateway_takes_its_addresses_back() {
     let (api, _up) = routed().await;
@@ -178,14 +185,18 @@ async fn the_last_gateway_takes_its_addresses_back() {
     let mut first = start().await;
     until("it is written", async || !addresses(&api, "web").is_null()).await;
     let mut second = start().await;
+    until("the second one waits", async || waits(&api)).await;
     first.signal("TERM");
     assert_eq!(first.exited().await, Some(0));
     let leads = |gw: &Gateway| gw.log().iter().any(|line| line.contains("\"leading\""));
     until("the second one leads", async || leads(&second)).await;
-    until("it is still written", async || {
-        !addresses(&api, "web").is_null()
-    })
-    .await;
+    assert!(!addresses(&api, "web").is_null());
+    let written = || {
+        let all = api.requests().into_iter();
+        all.filter(|r| r == "patch ingresses/status default/web")
+            .count()
+    };
+    assert_eq!(written(), 1, "they were there all the time");
     second.signal("TERM");
     assert_eq!(second.exited().await, Some(0));
     assert!(addresses(&api, "web").is_null(), "nobody is left");

@@ -27,22 +27,20 @@ pub(super) struct Election {
     pub(super) identity: String,
     pub(super) leads: watch::Sender<bool>,
     /// What the Lease was when it last changed, and when that was seen.
-    observed: Option<(Term, Instant)>,
+    observed: Option<(LeaseSpec, Instant)>,
     /// When this one last wrote it.
     renewed: Option<Instant>,
-}
-
-/// Who held a Lease, and which of its versions that was.
-#[derive(Clone, PartialEq, Eq)]
-struct Term {
-    holder: String,
-    version: String,
+    /// When this one, leading, last saw that another waits, and last asked whether any does.
+    company: Option<Instant>,
+    asked: Option<Instant>,
 }
 
 /// How one attempt went.
 enum Outcome {
     Leads,
     Follows,
+    /// Another one wrote first.
+    Late,
     /// Nobody knows: the server does not say.
     Unknown(String),
 }
@@ -61,6 +59,8 @@ impl Election {
             leads,
             observed: None,
             renewed: None,
+            company: None,
+            asked: None,
         }
     }
 
@@ -72,7 +72,7 @@ impl Election {
             let outcome = attempt.unwrap_or_else(|_| Outcome::Unknown("no answer".to_owned()));
             let (leads, trouble) = match outcome {
                 Outcome::Leads => (true, None),
-                Outcome::Follows => (false, None),
+                Outcome::Follows | Outcome::Late => (false, None),
                 Outcome::Unknown(reason) => {
                     let valid = self.renewed.is_some_and(|at| at.elapsed() < DEADLINE);
                     (*self.leads.borrow() && valid, Some(reason))
@@ -89,11 +89,19 @@ impl Election {
     }
 
     async fn attempt(&mut self) -> Outcome {
-        match self.leases.get_opt(&self.name).await {
-            Err(error) => Outcome::Unknown(text(&error)),
-            Ok(None) => self.create().await,
-            Ok(Some(lease)) => self.consider(lease).await,
+        let mut outcome = Outcome::Late;
+        for _ in 0..TRIES {
+            outcome = match self.leases.get_opt(&self.name).await {
+                Err(error) => Outcome::Unknown(text(&error)),
+                Ok(None) => self.create().await,
+                Ok(Some(lease)) => self.consider(lease).await,
+            };
+            // One that says that it waits may be quicker than one that renews.
+            if !matches!(outcome, Outcome::Late) || !*self.leads.borrow() {
+                break;
+            }
         }
+        outcome
     }
 
     async fn create(&mut self) -> Outcome {
@@ -111,42 +119,71 @@ impl Election {
     /// Renews it, takes it, or waits for it to run out.
     async fn consider(&mut self, mut lease: Lease) -> Outcome {
         let spec = lease.spec.clone().unwrap_or_default();
-        let term = Term {
-            holder: spec.holder_identity.clone().unwrap_or_default(),
-            version: lease.metadata.resource_version.clone().unwrap_or_default(),
-        };
+        let holder = spec.holder_identity.clone().unwrap_or_default();
         let since = match &self.observed {
-            Some((known, since)) if *known == term => *since,
+            Some((known, since)) if *known == spec => *since,
             Some(_) | None => Instant::now(),
         };
-        self.observed = Some((term.clone(), since));
-        let own = term.holder == self.identity;
-        if !own && !term.holder.is_empty() && since.elapsed() < DURATION {
+        self.observed = Some((spec.clone(), since));
+        let own = holder == self.identity;
+        if !own && !holder.is_empty() && since.elapsed() < DURATION {
             if *self.leads.borrow() {
-                let holder = term.holder;
                 tracing::warn!(lease = self.name, holder, "the lease was taken by another");
+                return Outcome::Follows;
             }
-            return Outcome::Follows;
+            return self.wait_for_it(lease).await;
+        }
+        if own {
+            self.look_around(&mut lease);
+        } else if let Some(marks) = &mut lease.metadata.annotations {
+            marks.retain(|key, who| key != WAITING || *who != self.identity);
         }
         lease.spec = Some(self.held(Some(&spec)));
-        let replaced = self
-            .leases
-            .replace(&self.name, &PostParams::default(), &lease)
-            .await;
+        let replaced = self.replace(&lease).await;
         self.written(replaced)
+    }
+
+    /// Says on the Lease of another one that this would take it, if nobody has.
+    async fn wait_for_it(&self, mut lease: Lease) -> Outcome {
+        let marks = lease.metadata.annotations.get_or_insert_default();
+        if marks.contains_key(WAITING) {
+            return Outcome::Follows;
+        }
+        marks.insert(WAITING.to_owned(), self.identity.clone());
+        // Whoever was quicker said the same, or renewed it: there is a next time.
+        let _ = self.replace(&lease).await;
+        Outcome::Follows
+    }
+
+    /// Takes note whether another one waits. From time to time the mark is taken off, as who made it may
+    /// be gone: who waits makes it again.
+    fn look_around(&mut self, lease: &mut Lease) {
+        let marks = lease.metadata.annotations.get_or_insert_default();
+        if !marks.contains_key(WAITING) {
+            return;
+        }
+        self.company = Some(Instant::now());
+        let asked = *self.asked.get_or_insert_with(Instant::now);
+        if asked.elapsed() > ASK {
+            self.asked = None;
+            marks.remove(WAITING);
+        }
+    }
+
+    async fn replace(&self, lease: &Lease) -> kube::Result<Lease> {
+        let parameters = PostParams::default();
+        self.leases.replace(&self.name, &parameters, lease).await
     }
 
     fn written(&mut self, written: kube::Result<Lease>) -> Outcome {
         match written {
             Ok(lease) => {
                 self.renewed = Some(Instant::now());
-                let version = lease.metadata.resource_version.unwrap_or_default();
-                let holder = self.identity.clone();
-                self.observed = Some((Term { holder, version }, Instant::now()));
+                self.observed = Some((lease.spec.unwrap_or_default(), Instant::now()));
                 Outcome::Leads
             }
             // Another one was quicker; who it is shows the next time.
-            Err(kube::Error::Api(status)) if status.code == 409 => Outcome::Follows,
+            Err(kube::Error::Api(status)) if status.code == 409 => Outcome::Late,
             Err(error) => Outcome::Unknown(text(&error)),
         }
     }
@@ -172,27 +209,18 @@ impl Election {
         }
     }
 
-    /// Gives it up, and waits for another one to take it. Whether nobody did: then this was the last.
+    /// Gives it up, and where another one may be waiting, waits for that to take it. Whether nobody did:
+    /// then this was the last.
     pub(super) async fn leave(&mut self) -> bool {
         if !*self.leads.borrow() {
             return false;
         }
         self.leads.send_replace(false);
-        let Ok(Some(mut lease)) = self.leases.get_opt(&self.name).await else {
-            return false;
-        };
-        let held = lease.spec.get_or_insert_default();
-        if held.holder_identity.as_ref() != Some(&self.identity) {
+        if !self.release().await {
             return false;
         }
-        held.holder_identity = Some(String::new());
-        if self
-            .leases
-            .replace(&self.name, &PostParams::default(), &lease)
-            .await
-            .is_err()
-        {
-            return false;
+        if self.company.is_none_or(|seen| seen.elapsed() > COMPANY) {
+            return true;
         }
         let end = Instant::now() + SUCCESSION;
         while Instant::now() < end {
@@ -208,8 +236,35 @@ impl Election {
         }
         true
     }
+
+    /// Gives the Lease up; whether this one held it.
+    async fn release(&mut self) -> bool {
+        for _ in 0..TRIES {
+            let Ok(Some(mut lease)) = self.leases.get_opt(&self.name).await else {
+                return false;
+            };
+            self.look_around(&mut lease);
+            let held = lease.spec.get_or_insert_default();
+            if held.holder_identity.as_ref() != Some(&self.identity) {
+                return false;
+            }
+            held.holder_identity = Some(String::new());
+            match self.replace(&lease).await {
+                Ok(_) => return true,
+                // One that waits has just said so.
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(_) => return false,
+            }
+        }
+        false
+    }
 }
 
+/// The annotation of a Lease that another one would take; without it, who leads is alone.
+const WAITING: &str = "portcullis.dev/waiting";
+/// How old that mark may get, and how long it takes to be made again.
+const ASK: Duration = Duration::from_secs(10);
+const COMPANY: Duration = Duration::from_secs(6);
 /// How long a lease lasts without being renewed.
 const DURATION: Duration = Duration::from_secs(15);
 /// When a leader that cannot renew stops: well before another one starts.
@@ -218,4 +273,6 @@ const RETRY: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(4);
 /// As long as a follower takes to notice that the lease is free.
 const SUCCESSION: Duration = Duration::from_secs(4);
+/// How often a write is tried where others write as well.
+const TRIES: usize = 3;
 const LOOK: Duration = Duration::from_millis(250);
