@@ -28,7 +28,7 @@ use tokio::{
 
 use crate::{Object, Upstream, endpoint, service, slice};
 use faults::Denial;
-pub use faults::Fault;
+pub use faults::{Fault, Replacement};
 use resources::Resource;
 use store::Store;
 
@@ -64,6 +64,8 @@ struct Shared {
     state: Mutex<State>,
     changed: watch::Sender<u64>,
     cuts: broadcast::Sender<Cut>,
+    /// Told when the connections that are open fall silent.
+    silence: watch::Sender<u64>,
 }
 
 struct State {
@@ -106,6 +108,7 @@ pub async fn api() -> Api {
         state: Mutex::new(state),
         changed: watch::Sender::new(0),
         cuts: broadcast::Sender::new(16),
+        silence: watch::Sender::new(0),
     });
     let stop = watch::Sender::new(0);
     let running = tokio::spawn(server::serve(
@@ -227,73 +230,9 @@ impl Api {
         }
     }
 
-    /// Has a request go wrong.
-    pub fn fault(&self, fault: Fault) {
-        self.shared.state().faults.push(fault);
-    }
-
-    /// Does not allow a verb (`*` for all) on a resource, in a namespace or everywhere.
-    pub fn deny(&self, verb: &str, resource: &str, namespace: Option<&str>) {
-        self.shared.state().denials.push(Denial {
-            verb: verb.into(),
-            resource: resource.into(),
-            namespace: namespace.map(str::to_owned),
-        });
-    }
-
-    /// Allows everything again.
-    pub fn allow(&self) {
-        self.shared.state().denials.clear();
-    }
-
-    /// Does not have a resource, until it is given it.
-    pub fn without(&self, resource: &str) {
-        self.shared.state().absent.push(resource.into());
-    }
-
-    /// Has all resources again.
-    pub fn install(&self) {
-        self.shared.state().absent.clear();
-    }
-
-    /// Whether it streams lists.
-    pub fn streaming(&self, streaming: Streaming) {
-        self.shared.state().streaming = streaming;
-    }
-
-    /// How often watches get a bookmark.
-    pub fn bookmarks(&self, every: Duration) {
-        self.shared.state().bookmarks = every;
-    }
-
-    /// Sends every event twice.
-    pub fn duplicate(&self) {
-        self.shared.state().duplicates = true;
-    }
-
     /// What was asked so far: `VERB RESOURCE NAMESPACE/NAME`.
     pub fn requests(&self) -> Vec<String> {
         self.shared.state().log.clone()
-    }
-
-    /// Cuts all watches, in the middle of an event.
-    pub fn cut(&self) {
-        let _nobody = self.shared.cuts.send(Cut::Middle);
-    }
-
-    /// Ends all watches.
-    pub fn end_watches(&self) {
-        let _nobody = self.shared.cuts.send(Cut::End);
-    }
-
-    /// Sends a line to all watches.
-    pub fn send_line(&self, line: &str) {
-        let _nobody = self.shared.cuts.send(Cut::Line(format!("{line}\n")));
-    }
-
-    /// Forgets what happened so far: watches that go on from before get 410.
-    pub fn compact(&self) {
-        self.shared.state().store.compact();
     }
 
     /// Stops; connections break, and no new ones are taken.
@@ -314,11 +253,6 @@ impl Api {
         let stop = self.stop.subscribe();
         let serving = server::serve(listener, Arc::clone(&self.shared), stop);
         self.running = Some(tokio::spawn(serving));
-    }
-
-    /// While stopped: goes back to small versions, as one whose data were restored.
-    pub fn set_back(&self) {
-        self.shared.state().store.set_back();
     }
 }
 

@@ -18,6 +18,7 @@ mod nodes;
 mod pace;
 mod published;
 mod seen;
+mod server;
 mod thread;
 mod trouble;
 mod watch;
@@ -30,7 +31,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kube::Client;
 use tokio::sync::{mpsc as orders, oneshot, watch as latest};
 
 use crate::{
@@ -42,11 +42,12 @@ use inbox::Inbox;
 use kinds::Target;
 use published::{Published, Reports};
 use seen::Seen;
+use server::Server;
 use thread::{Order, Watches};
 use watch::{Health, Message};
 use write::Writer;
 
-pub use access::{Access, AccessError};
+pub use access::{Access, AccessError, Place};
 pub use address::Publishing;
 pub use published::PluginState;
 pub use write::Leave;
@@ -98,9 +99,9 @@ impl Cluster {
         let host = host.trim_matches(['[', ']']);
         let resolved = (host, 0).to_socket_addrs().into_iter().flatten();
         let resolved = resolved.map(|address| address.ip()).collect();
-        let client = {
+        let api = {
             let _inside = runtime.enter();
-            Client::try_from(config).map_err(|error| AccessError::Client {
+            Server::new(config, access.patience).map_err(|error| AccessError::Client {
                 server: server.clone(),
                 reason: trouble::text(&error),
             })?
@@ -112,7 +113,7 @@ impl Cluster {
         let (leave, left) = oneshot::channel();
         let seen = Arc::new(Seen::default());
         let writer = Writer {
-            client: client.clone(),
+            server: api.clone(),
             seen: Arc::clone(&seen),
             reports: Arc::new(Reports::new(sender.clone())),
             publishing,
@@ -120,7 +121,7 @@ impl Cluster {
             published: live,
         };
         let watches = Watches {
-            client,
+            server: api,
             messages: sender.clone(),
             seen,
         };

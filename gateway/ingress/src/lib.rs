@@ -21,7 +21,9 @@ mod translate;
 
 mod problem;
 
-pub use cluster::{Access, AccessError, Cluster, Leave, PluginState, Publishing, WatchState};
+pub use cluster::{
+    Access, AccessError, Cluster, Leave, Place, PluginState, Publishing, WatchState,
+};
 pub use folder::{Folder, SourceError, Waker, Watch};
 pub use objects::{CertificateFacts, Changes, Inspect, Kind, Object, Objects};
 pub use problem::{Problem, Severity};

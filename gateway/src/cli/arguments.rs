@@ -4,9 +4,10 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     thread,
+    time::Duration,
 };
 
-use ingress::{Access, Mode, Publishing};
+use ingress::{Access, Mode, Place, Publishing};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{memory::Limit, publish, shipped::SHIPPED};
@@ -84,7 +85,8 @@ impl RunFlags {
         let addresses = listen.read(&mut reader);
         let limits = limits.read(&mut reader);
         let memory = limits.memory;
-        let (origin, mode) = origin(manifests, kubeconfig, &mut reader);
+        let patience = limits.api_server;
+        let (origin, mode) = origin(manifests, kubeconfig, patience, &mut reader);
         let options = reading.read(mode, &mut reader);
         let publishing = status.read(&mut reader);
         let idle = match mode {
@@ -135,6 +137,7 @@ impl RunFlags {
 fn origin(
     manifests: Vec<PathBuf>,
     kubeconfig: Option<PathBuf>,
+    patience: Duration,
     reader: &mut Reader,
 ) -> (Origin, Mode) {
     if !manifests.is_empty() {
@@ -147,11 +150,12 @@ fn origin(
     }
     let named = std::env::var_os("KUBECONFIG").is_some_and(|path| !path.is_empty());
     let pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-    let access = match kubeconfig {
-        Some(path) => Access::File(path),
-        None if pod && !named => Access::Pod,
-        None => Access::Usual,
+    let place = match kubeconfig {
+        Some(path) => Place::File(path),
+        None if pod && !named => Place::Pod,
+        None => Place::Usual,
     };
+    let access = Access { place, patience };
     (Origin::Cluster(access), Mode::Cluster)
 }
 
@@ -204,6 +208,7 @@ impl ServingFlags {
             timeouts,
             upstream,
             memory: _,
+            api_server: _,
         } = limits;
         proxy::Settings {
             http: addresses.http,

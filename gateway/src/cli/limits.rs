@@ -1,5 +1,7 @@
 //! The limits: what clients and backends may take, each a flag with a safe default.
 
+use std::time::Duration;
+
 use clap::Args;
 use proxy::{Limits, Timeouts, UpstreamLimits};
 
@@ -106,6 +108,9 @@ pub(crate) struct LimitFlags {
     /// Head of a backend's response, in bytes: 502
     #[arg(long, value_name = "SIZE", default_value = "64Ki")]
     max_response_head_size: String,
+    /// Answer of the API server, and word from a connection to it: tried again
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    api_server_timeout: String,
 }
 
 /// The limits, read.
@@ -115,6 +120,8 @@ pub(super) struct Read {
     pub(super) timeouts: Timeouts,
     pub(super) upstream: UpstreamLimits,
     pub(super) memory: Limit,
+    /// How long the API server may take to answer.
+    pub(super) api_server: Duration,
 }
 
 impl LimitFlags {
@@ -125,6 +132,11 @@ impl LimitFlags {
             limits: self.limits(reader),
             upstream: self.upstream(reader),
             memory: self.memory(reader),
+            api_server: reader.time(
+                "--api-server-timeout",
+                &self.api_server_timeout,
+                Zero::Refused,
+            ),
         }
     }
 

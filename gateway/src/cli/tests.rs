@@ -1,5 +1,7 @@
 //! The command line as a whole, and its documentation.
 
+use std::time::Duration;
+
 use super::*;
 
 fn read(arguments: &[&str]) -> Result<Arguments, Mistakes> {
@@ -146,7 +148,9 @@ fn all_mistakes_come_at_once() {
 #[test]
 fn without_manifests_a_cluster_is_watched() {
     let arguments = read(&["--kubeconfig=k.yaml"]).unwrap();
-    let access = ingress::Access::File("k.yaml".into());
+    let place = ingress::Place::File("k.yaml".into());
+    let patience = Duration::from_secs(30);
+    let access = ingress::Access { place, patience };
     assert_eq!(arguments.origin, Origin::Cluster(access));
     assert_eq!(arguments.options.mode, ingress::Mode::Cluster);
     assert_eq!(arguments.redirect, Redirect::Port(443));

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::{Api, Cut, Streaming};
+
 /// A request that is to go wrong, and how.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -19,6 +21,17 @@ pub(super) enum Kind {
     GoneEvent,
     /// The bytes of a list go out slowly.
     Slow(Duration),
+    /// A list that is gone on with is too old.
+    Expired(Replacement),
+}
+
+/// Whether a list that grew too old can be gone on with by another token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replacement {
+    /// The server gives one, for a list that is of two times.
+    Given,
+    /// It must begin again.
+    None,
 }
 
 impl Fault {
@@ -56,20 +69,32 @@ impl Fault {
         Self::new("list", resource, Kind::Slow(time))
     }
 
+    /// A list grows too old before its next page.
+    pub fn expired(resource: &str, replacement: Replacement) -> Self {
+        Self::new("list", resource, Kind::Expired(replacement))
+    }
+
     /// It happens so often.
     pub fn times(self, left: usize) -> Self {
         Self { left, ..self }
     }
 
-    fn meets(&self, verb: &str, resource: &str) -> bool {
+    fn meets(&self, verb: &str, resource: &str, continued: bool) -> bool {
         self.left > 0
+            && (continued || !matches!(self.kind, Kind::Expired(_)))
             && (self.verb == "*" || self.verb == verb)
             && (self.resource == "*" || self.resource == resource)
     }
 
     /// The first of these that a request meets.
-    pub(super) fn take(all: &mut [Self], verb: &str, resource: &str) -> Option<Kind> {
-        let fault = all.iter_mut().find(|fault| fault.meets(verb, resource))?;
+    pub(super) fn take(
+        all: &mut [Self],
+        (verb, resource): (&str, &str),
+        continued: bool,
+    ) -> Option<Kind> {
+        let fault = all
+            .iter_mut()
+            .find(|fault| fault.meets(verb, resource, continued))?;
         fault.left -= 1;
         Some(fault.kind.clone())
     }
@@ -93,5 +118,87 @@ impl Denial {
                 (Some(own), None) => own.is_empty(),
                 (Some(own), Some(namespace)) => own == namespace,
             }
+    }
+}
+
+impl Api {
+    /// Has a request go wrong.
+    pub fn fault(&self, fault: Fault) {
+        self.shared.state().faults.push(fault);
+    }
+
+    /// Does not allow a verb (`*` for all) on a resource, in a namespace or everywhere.
+    pub fn deny(&self, verb: &str, resource: &str, namespace: Option<&str>) {
+        self.shared.state().denials.push(Denial {
+            verb: verb.into(),
+            resource: resource.into(),
+            namespace: namespace.map(str::to_owned),
+        });
+    }
+
+    /// Allows everything again.
+    pub fn allow(&self) {
+        self.shared.state().denials.clear();
+    }
+
+    /// Does not have a resource, until it is given it.
+    pub fn without(&self, resource: &str) {
+        self.shared.state().absent.push(resource.into());
+    }
+
+    /// Has all resources again.
+    pub fn install(&self) {
+        self.shared.state().absent.clear();
+    }
+
+    /// Whether it streams lists.
+    pub fn streaming(&self, streaming: Streaming) {
+        self.shared.state().streaming = streaming;
+    }
+
+    /// How often watches get a bookmark.
+    pub fn bookmarks(&self, every: Duration) {
+        self.shared.state().bookmarks = every;
+    }
+
+    /// Sends every event twice.
+    pub fn duplicate(&self) {
+        self.shared.state().duplicates = true;
+    }
+
+    /// Cuts all watches, in the middle of an event.
+    pub fn cut(&self) {
+        let _nobody = self.shared.cuts.send(Cut::Middle);
+    }
+
+    /// Ends all watches.
+    pub fn end_watches(&self) {
+        let _nobody = self.shared.cuts.send(Cut::End);
+    }
+
+    /// Sends a line to all watches.
+    pub fn send_line(&self, line: &str) {
+        let _nobody = self.shared.cuts.send(Cut::Line(format!("{line}\n")));
+    }
+
+    /// Forgets what happened so far: watches that go on from before get 410.
+    pub fn compact(&self) {
+        self.shared.state().store.compact();
+    }
+
+    /// While stopped: goes back to small versions, as one whose data were restored.
+    pub fn set_back(&self) {
+        self.shared.state().store.set_back();
+    }
+
+    /// Ends all faults.
+    pub fn recover(&self) {
+        self.shared.state().faults.clear();
+    }
+
+    /// From now on, no packet arrives at the connections that are open, and none leaves them: a network
+    /// that lost them says nothing of it.
+    pub fn lose_connections(&self) {
+        self.shared.silence.send_modify(|count| *count += 1);
     }
 }

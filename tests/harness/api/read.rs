@@ -12,6 +12,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     Cut, Shared, Streaming, events,
+    faults::Replacement,
     server::{Body, Call, failure, json_answer, status_of, with_body},
     store::{Change, Store},
 };
@@ -118,6 +119,21 @@ pub(super) fn list(call: &Call, shared: &Shared) -> Response<Body> {
     let list = json!({"kind": kind, "apiVersion": call.resource.api_version(),
         "metadata": meta, "items": items});
     json_answer(StatusCode::OK, &list)
+}
+
+/// The answer to a list that grew too old.
+pub(super) fn expired(call: &Call, shared: &Shared, replacement: Replacement) -> Response<Body> {
+    let message = "the provided continue parameter is too old to display a consistent list result";
+    let mut status = status_of(410, "Expired", message);
+    if replacement == Replacement::Given {
+        let token = call.query.get("continue").map(|t| STANDARD.decode(t));
+        let token = token.expect("a token").expect("base64");
+        let token = String::from_utf8(token).expect("a token of this server");
+        let (_, start) = token.split_once(' ').expect("a token of this server");
+        let version = shared.state().store.version;
+        status["metadata"]["continue"] = json!(STANDARD.encode(format!("{version} {start}")));
+    }
+    json_answer(StatusCode::GONE, &status)
 }
 
 pub(super) fn watch(call: Call, shared: &Arc<Shared>) -> Response<Body> {

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use socket2::{SockFilter, SockRef};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use super::{
@@ -45,13 +46,25 @@ pub(super) async fn serve(
         let Ok((socket, _)) = accepted else { continue };
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
+            let mut silence = shared.silence.subscribe();
+            let other = SockRef::from(&socket).try_clone().expect("a socket");
             let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
-            let _broken = http1::Builder::new()
-                .serve_connection(TokioIo::new(socket), service)
-                .await;
+            let serving = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+            let mut serving = std::pin::pin!(serving);
+            tokio::select! {
+                _broken = &mut serving => {}
+                _ = silence.changed() => {
+                    // It is still there, answers nothing, and not even its system does.
+                    other.attach_filter(&[DROP]).expect("a filter");
+                    std::future::pending::<()>().await;
+                }
+            }
         });
     }
 }
+
+/// A program for the packets of a socket, `ret #0`: none is let through.
+const DROP: SockFilter = SockFilter::new(6, 0, 0, 0);
 
 async fn answer(
     request: Request<Incoming>,
@@ -178,7 +191,8 @@ async fn refuse(call: &Call, shared: &Shared) -> Option<Response<Body>> {
         {
             return Some(forbidden(call));
         }
-        Fault::take(&mut state.faults, verb, plural)
+        let continued = call.query.contains_key("continue");
+        Fault::take(&mut state.faults, (verb, plural), continued)
     };
     match fault? {
         Kind::Status(status, wait) => Some(limited(status, wait)),
@@ -190,6 +204,7 @@ async fn refuse(call: &Call, shared: &Shared) -> Option<Response<Body>> {
             tokio::time::sleep(time).await;
             None
         }
+        Kind::Expired(replacement) => Some(read::expired(call, shared, replacement)),
         Kind::GoneEvent => {
             let status = status_of(410, "Expired", "too old resource version: 1 (2)");
             let line = json!({"type": "ERROR", "object": status}).to_string() + "\n";

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use harness::{Fault, Streaming, gateway, ingress, pause, until, upstream};
+use harness::{Fault, Replacement, Streaming, gateway, ingress, pause, until, upstream};
 use tokio::sync::oneshot;
 
 use super::*;
@@ -11,13 +11,13 @@ use super::*;
 const MANY: usize = 5000;
 
 /// Asks for a route all the time, until stopped; how often, and every status that was not 200.
-struct Probe {
+pub(super) struct Probe {
     stop: oneshot::Sender<()>,
     running: tokio::task::JoinHandle<(usize, Vec<u16>)>,
 }
 
 impl Probe {
-    fn start(gw: &Arc<Gateway>) -> Self {
+    pub(super) fn start(gw: &Arc<Gateway>) -> Self {
         let (stop, mut stopped) = oneshot::channel();
         let gw = Arc::clone(gw);
         let running = tokio::spawn(async move {
@@ -35,7 +35,7 @@ impl Probe {
         Self { stop, running }
     }
 
-    async fn all_good(self) {
+    pub(super) async fn all_good(self) {
         self.stop.send(()).expect("a probe that runs");
         let (asked, bad) = self.running.await.expect("a probe");
         assert!(
@@ -207,4 +207,38 @@ async fn five_thousand_ingresses_come_in_pages_or_as_a_stream() {
         .filter(|r| r.starts_with("list ingresses"))
         .count();
     assert_eq!(pages, MANY.div_ceil(500));
+}
+
+#[tokio::test]
+async fn a_list_that_grows_too_old_begins_again_as_a_whole() {
+    for replacement in [Replacement::Given, Replacement::None] {
+        let (api, _up) = routed().await;
+        api.streaming(Streaming::Refused);
+        for number in 0..1200 {
+            let host = format!("h{number}.test");
+            let object = ingress(&format!("i{number}")).host(&host);
+            api.apply(object.path("/", "svc", 80));
+        }
+        api.fault(Fault::expired("ingresses", replacement));
+        let gw = Arc::new(gateway().cluster(&api).start().await);
+        assert_eq!(gw.routes().await.len(), 1201, "all or nothing");
+        // Two pages, of which one is refused, and the whole.
+        let lists = || {
+            let all = api.requests().into_iter();
+            all.filter(|r| r.starts_with("list ingresses")).count()
+        };
+        assert_eq!(lists(), 3);
+
+        // The same when there is something to lose: `web` is on the last page.
+        let probe = Probe::start(&gw);
+        api.fault(Fault::expired("ingresses", replacement));
+        api.end_watches();
+        api.delete("ingresses", "default", "i0");
+        api.apply(ingress("j").host("new.test").path("/", "svc", 80));
+        api.compact();
+        gw.until_status("new.test", "/", 200).await;
+        gw.until_status("h0.test", "/", 404).await;
+        assert_eq!(gw.routes().await.len(), 1201);
+        probe.all_good().await;
+    }
 }

@@ -7,9 +7,18 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
+/// How the API server is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Where its address is.
+    pub place: Place,
+    /// How long it may take to answer.
+    pub patience: Duration,
+}
+
 /// Where credentials and the address of the API server are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum Place {
     /// In this kubeconfig.
     File(PathBuf),
     /// In those that `KUBECONFIG` names, else in `~/.kube/config`.
@@ -57,8 +66,8 @@ pub enum AccessError {
 impl Access {
     pub(super) async fn config(&self) -> Result<Config, AccessError> {
         let options = KubeConfigOptions::default();
-        let mut config = match self {
-            Self::File(path) => {
+        let mut config = match &self.place {
+            Place::File(path) => {
                 let fail = |source| {
                     let path = path.clone();
                     AccessError::File { path, source }
@@ -68,16 +77,13 @@ impl Access {
                     .await
                     .map_err(fail)?
             }
-            Self::Usual => Config::from_kubeconfig(&options)
+            Place::Usual => Config::from_kubeconfig(&options)
                 .await
                 .map_err(AccessError::Usual)?,
-            Self::Pod => Config::incluster().map_err(AccessError::Pod)?,
+            Place::Pod => Config::incluster().map_err(AccessError::Pod)?,
         };
         // When to ask again is decided where it is known what for.
         config.default_retry = false;
-        config.connect_timeout = Some(CONNECT);
         Ok(config)
     }
 }
-
-const CONNECT: Duration = Duration::from_secs(10);

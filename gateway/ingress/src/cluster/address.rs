@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::Service;
-use kube::{Api, Client};
+use kube::Api;
 use serde_json::{Value, json};
 
-use super::{nodes, trouble::text};
+use super::{nodes, server::Server, trouble::text};
 
 /// An address as `status.loadBalancer.ingress` has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,16 +62,17 @@ impl Publishing {
     }
 
     /// The addresses now; none while a load balancer has none. An error says what is wrong.
-    pub(super) async fn find(&self, client: &Client) -> Result<Vec<Address>, String> {
+    pub(super) async fn find(&self, server: &Server) -> Result<Vec<Address>, String> {
         let all: Vec<Address> = if !self.addresses.is_empty() {
             self.addresses.iter().map(|a| Address::of(a)).collect()
         } else if let Some((namespace, name)) = &self.service {
-            let services: Api<Service> = Api::namespaced(client.clone(), namespace);
-            let service = services.get_opt(name).await.map_err(|error| text(&error))?;
+            let services: Api<Service> = Api::namespaced(server.client.clone(), namespace);
+            let service = server.answer(services.get_opt(name)).await;
+            let service = service.map_err(|error| text(&error))?;
             let service = service.ok_or_else(|| "there is no such Service".to_owned())?;
             of_service(&service)
         } else if let Some(pods) = &self.nodes {
-            let addresses = nodes::find(client, pods).await?;
+            let addresses = nodes::find(server, pods).await?;
             addresses.iter().map(|a| Address::of(a)).collect()
         } else {
             Vec::new()

@@ -2,7 +2,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{
-    Api, Client,
+    Api,
     api::{Patch, PatchParams},
     core::{ApiResource, DynamicObject},
 };
@@ -17,12 +17,13 @@ use super::{
     item::Facts,
     published::{PluginState, Published},
     seen::Seen,
+    server::Server,
     write::outcome,
 };
 
 /// Writes the status of Plugins.
 pub(super) struct Conditions {
-    client: Client,
+    server: Server,
     manager: String,
 }
 
@@ -35,8 +36,8 @@ struct Condition {
 }
 
 impl Conditions {
-    pub(super) fn new(client: Client, manager: String) -> Self {
-        Self { client, manager }
+    pub(super) fn new(server: Server, manager: String) -> Self {
+        Self { server, manager }
     }
 
     /// Brings the status of every Plugin up to date.
@@ -60,7 +61,7 @@ impl Conditions {
     async fn patch(&self, key: &Key, uid: &str, conditions: Value) -> Result<(), String> {
         let resource = ApiResource::erase::<ApiPlugin>(&());
         let plugins: Api<DynamicObject> =
-            Api::namespaced_with(self.client.clone(), &key.namespace, &resource);
+            Api::namespaced_with(self.server.client.clone(), &key.namespace, &resource);
         let whole = json!({
             "apiVersion": resource.api_version,
             "kind": resource.kind,
@@ -68,11 +69,9 @@ impl Conditions {
             "status": {"conditions": conditions},
         });
         let parameters = PatchParams::apply(&self.manager).force();
-        outcome(
-            plugins
-                .patch_status(&key.name, &parameters, &Patch::Apply(&whole))
-                .await,
-        )
+        let patch = Patch::Apply(&whole);
+        let patched = plugins.patch_status(&key.name, &parameters, &patch);
+        outcome(self.server.answer(patched).await)
     }
 }
 

@@ -15,7 +15,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use kube::{
-    Api, Client,
+    Api,
     api::{Patch, PatchParams, PostParams},
 };
 use serde_json::json;
@@ -26,11 +26,11 @@ use crate::{
     problem::{Problem, Severity},
 };
 
-use super::{seen::Seen, write::outcome};
+use super::{seen::Seen, server::Server, write::outcome};
 
 /// Writes events of problems as they come and go.
 pub(super) struct Events {
-    client: Client,
+    server: Server,
     instance: String,
     known: BTreeMap<Id, Known>,
     /// Problems that are gone, and were told of.
@@ -66,10 +66,10 @@ impl Allowance {
 }
 
 impl Events {
-    pub(super) fn new(client: Client, instance: String) -> Self {
+    pub(super) fn new(server: Server, instance: String) -> Self {
         let (left, at) = (AT_ONCE, Instant::now());
         Self {
-            client,
+            server,
             instance,
             known: BTreeMap::new(),
             resolved: Vec::new(),
@@ -95,19 +95,19 @@ impl Events {
     /// Tells what was not told yet, as far as the rate allows: the rest the next time.
     pub(super) async fn write(&mut self, seen: &Seen) -> Result<(), String> {
         let Self {
-            client,
+            server,
             instance,
             known,
             resolved,
             allowance,
         } = self;
-        let (client, instance) = (&*client, instance.as_str());
+        let (server, instance) = (&*server, instance.as_str());
         while let Some((key, text)) = resolved.last() {
             if !allowance.take() {
                 return Ok(());
             }
             let note = format!("resolved: {text}");
-            write(client, instance, seen, key, ("Normal", "Resolved", &note)).await?;
+            write(server, instance, seen, key, ("Normal", "Resolved", &note)).await?;
             resolved.pop();
         }
         for ((key, text), known) in known.iter_mut().filter(|(_, known)| !known.told) {
@@ -116,7 +116,7 @@ impl Events {
                 if !allowance.take() {
                     return Ok(());
                 }
-                write(client, instance, seen, key, ("Warning", "Problem", text)).await?;
+                write(server, instance, seen, key, ("Warning", "Problem", text)).await?;
             }
             known.told = true;
         }
@@ -151,7 +151,7 @@ fn identify(problem: &Problem) -> Option<Id> {
 }
 
 async fn write(
-    client: &Client,
+    server: &Server,
     instance: &str,
     seen: &Seen,
     key: &Key,
@@ -204,17 +204,21 @@ async fn write(
         reporting_instance: Some(instance.to_owned()),
         ..Event::default()
     };
-    let events: Api<Event> = Api::namespaced(client.clone(), &key.namespace);
-    match events.create(&PostParams::default(), &event).await {
+    let events: Api<Event> = Api::namespaced(server.client.clone(), &key.namespace);
+    let parameters = PostParams::default();
+    let created = events.create(&parameters, &event);
+    match server.answer(created).await {
         Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
-            let old = events.get_opt(&name).await;
+            let old = server.answer(events.get_opt(&name)).await;
             let count = old.ok().flatten().and_then(|old| old.series);
             let series = EventSeries {
                 count: count.map_or(2, |series| series.count.saturating_add(1)),
                 last_observed_time: now,
             };
             let patch = Patch::Merge(json!({"series": series}));
-            outcome(events.patch(&name, &PatchParams::default(), &patch).await)
+            let parameters = PatchParams::default();
+            let patched = events.patch(&name, &parameters, &patch);
+            outcome(server.answer(patched).await)
         }
         created => outcome(created),
     }

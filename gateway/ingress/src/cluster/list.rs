@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::{
     item::{Item, Watched},
     trouble::Trouble,
-    watch::{ANSWER, Events, Message, Watch, is_past},
+    watch::{Events, Message, Watch, is_past},
 };
 
 impl Watch {
@@ -23,7 +23,7 @@ impl Watch {
         let mut all = Vec::new();
         loop {
             // A server that does not know the way takes it for a plain watch, whose list never ends.
-            let next = timeout(STALLED, events.next()).await;
+            let next = timeout(self.server.patience.min(STALLED), events.next()).await;
             match next.map_err(|_| Trouble::Unsupported)? {
                 Some(Ok(WatchEvent::Added(item) | WatchEvent::Modified(item))) => all.push(item),
                 Some(Ok(WatchEvent::Deleted(item))) => {
@@ -56,9 +56,8 @@ impl Watch {
         };
         let mut all = Vec::new();
         loop {
-            let listed = timeout(LIST, api.list(&parameters)).await;
-            let list = listed.map_err(|_| Trouble::silent(LIST))?;
-            let list = list.map_err(|error| Trouble::of(&error))?;
+            let listed = self.server.answer(api.list(&parameters)).await;
+            let list = listed.map_err(|error| Trouble::of(&error))?;
             all.extend(list.items);
             let more = list.metadata.continue_.filter(|token| !token.is_empty());
             if more.is_none() {
@@ -76,16 +75,17 @@ impl Watch {
         &self,
         api: &Api<Item<T>>,
         version: Option<&str>,
-    ) -> bool {
+    ) -> Result<bool, Trouble> {
         let parameters = ListParams {
             field_selector: self.target.fields(),
             limit: Some(1),
             ..ListParams::default()
         };
-        match timeout(ANSWER, api.list(&parameters)).await {
-            Ok(Ok(list)) => is_past(version, list.metadata.resource_version.as_deref()),
-            // What is wrong will be told by the watch.
-            Ok(Err(_)) | Err(_) => false,
+        match self.server.answer(api.list(&parameters)).await {
+            Ok(list) => Ok(is_past(version, list.metadata.resource_version.as_deref())),
+            // Of what the server has to say, the watch tells.
+            Err(kube::Error::Api(_)) => Ok(false),
+            Err(error) => Err(Trouble::of(&error)),
         }
     }
 
@@ -106,7 +106,5 @@ impl Watch {
 
 /// The annotation of the bookmark after the last object.
 const END: &str = "k8s.io/initial-events-end";
-/// How long a page may take.
-const LIST: Duration = Duration::from_secs(60);
 /// How long a streamed list may pause.
 const STALLED: Duration = Duration::from_secs(20);

@@ -3,22 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::{Api, Client, api::ListParams};
+use kube::{Api, api::ListParams};
 
-use super::trouble::text;
+use super::{server::Server, trouble::text};
 
 /// The addresses of the nodes that ready pods with these labels run on: their external ones, else the internal ones.
 pub(super) async fn find(
-    client: &Client,
+    server: &Server,
     (namespace, selector): &(String, String),
 ) -> Result<Vec<String>, String> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let pods: Api<Pod> = Api::namespaced(server.client.clone(), namespace);
     let wanted = ListParams::default().labels(selector);
-    let pods = pods.list(&wanted).await.map_err(|error| text(&error))?;
-    let nodes: Api<Node> = Api::all(client.clone());
+    let pods = server.answer(pods.list(&wanted)).await;
+    let pods = pods.map_err(|error| text(&error))?;
+    let nodes: Api<Node> = Api::all(server.client.clone());
     let mut all = BTreeSet::new();
     for (name, own) in by_node(&pods.items) {
-        let found = match nodes.get_opt(&name).await {
+        let found = match server.answer(nodes.get_opt(&name)).await {
             Ok(node) => node.map(|node| of_node(&node)).unwrap_or_default(),
             // A pod tells the address of its node, too, if only that inside of the cluster.
             Err(kube::Error::Api(status)) if status.code == 403 => BTreeSet::new(),

@@ -5,12 +5,12 @@ use std::{
     sync::{Arc, mpsc},
 };
 
-use kube::Client;
 use tokio::{sync::mpsc as orders, task::AbortHandle};
 
 use super::{
     kinds::Target,
     seen::Seen,
+    server::Server,
     watch::{Message, Watch},
 };
 
@@ -23,7 +23,7 @@ pub(super) enum Order {
 
 /// What runs on the thread.
 pub(super) struct Watches {
-    pub(super) client: Client,
+    pub(super) server: Server,
     pub(super) messages: mpsc::Sender<Message>,
     pub(super) seen: Arc<Seen>,
 }
@@ -50,7 +50,7 @@ impl Watches {
 
     fn watch(&self, target: Target) -> Watch {
         Watch {
-            client: self.client.clone(),
+            server: self.server.clone(),
             target,
             messages: self.messages.clone(),
             seen: Arc::clone(&self.seen),

@@ -52,12 +52,6 @@ impl Trouble {
             _ => Self::Bad(Health::Failing(said), wait),
         }
     }
-
-    /// It did not answer in this time.
-    pub(super) fn silent(time: Duration) -> Self {
-        let reason = format!("no answer in {} s", time.as_secs());
-        Self::Bad(Health::Away(reason), Duration::ZERO)
-    }
 }
 
 /// An error with its causes, each once.

@@ -21,6 +21,7 @@ use super::{
     pace::{MOST, Pace},
     published::Topic,
     seen::Seen,
+    server::Server,
     trouble::Trouble,
 };
 
@@ -58,7 +59,7 @@ pub(super) enum Health {
 
 /// A watch to be run.
 pub(super) struct Watch {
-    pub(super) client: Client,
+    pub(super) server: Server,
     pub(super) target: Target,
     pub(super) messages: mpsc::Sender<Message>,
     pub(super) seen: Arc<Seen>,
@@ -84,18 +85,18 @@ impl Watch {
             Scope::All => None,
             Scope::Namespace(namespace) | Scope::Named(namespace, _) => Some(namespace.as_str()),
         };
-        let api = <Item<T> as kube::Resource>::Scope::api(self.client.clone(), namespace);
+        let api = <Item<T> as kube::Resource>::Scope::api(self.server.client.clone(), namespace);
         let (mut pace, mut way) = (Pace::default(), Way::Streamed);
         // The version to go on from, once there was a whole list.
         let mut version: Option<String> = None;
         let (mut broke, mut known) = (false, Health::Waiting);
         loop {
             let began = Instant::now();
-            if broke && version.is_some() && self.is_set_back(&api, version.as_deref()).await {
-                version = None;
-            }
-            let trouble = match self.begin(&api, &mut version, way).await {
+            let trouble = match self.resume(&api, &mut version, way, broke).await {
                 Ok(events) => {
+                    if way == Way::Paged(None) {
+                        way = Way::Paged(Some(PAGE));
+                    }
                     self.report(&mut known, Health::Up);
                     self.follow(events, &mut version).await
                 }
@@ -132,6 +133,20 @@ impl Watch {
         }
     }
 
+    /// The changes from now on, after what broke if anything did.
+    async fn resume<T: Watched>(
+        &self,
+        api: &Api<Item<T>>,
+        version: &mut Option<String>,
+        way: Way,
+        broke: bool,
+    ) -> Result<Events<T>, Trouble> {
+        if broke && version.is_some() && self.is_set_back(api, version.as_deref()).await? {
+            *version = None;
+        }
+        self.begin(api, version, way).await
+    }
+
     /// The changes from now on, after a list if there is no version to go on from.
     async fn begin<T: Watched>(
         &self,
@@ -165,9 +180,8 @@ impl Watch {
         parameters: &WatchParams,
         version: &str,
     ) -> Result<Events<T>, Trouble> {
-        let opened = timeout(ANSWER, api.watch(parameters, version)).await;
-        let events = opened.map_err(|_| Trouble::silent(ANSWER))?;
-        events
+        let opened = self.server.answer(api.watch(parameters, version)).await;
+        opened
             .map(|events| Box::pin(events) as Events<T>)
             .map_err(|error| Trouble::of(&error))
     }
@@ -286,7 +300,5 @@ const MARGIN: Duration = Duration::from_secs(10);
 const BOOKMARKS: Duration = Duration::from_secs(80);
 /// Objects in a page of a list.
 const PAGE: u32 = 500;
-/// How long a watch may take to begin.
-pub(super) const ANSWER: Duration = Duration::from_secs(30);
 /// A watch that ended sooner did not end by itself.
 const QUICK: Duration = Duration::from_secs(2);

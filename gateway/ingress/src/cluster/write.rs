@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{StreamExt, stream};
 use k8s_openapi::api::{coordination::v1::Lease, networking::v1::Ingress};
 use kube::{
-    Api, Client,
+    Api,
     api::{Patch, PatchParams},
 };
 use serde_json::json;
@@ -23,12 +23,13 @@ use super::{
     lease::Election,
     published::{Published, Reports, Topic},
     seen::Seen,
+    server::Server,
     trouble::text,
 };
 
 /// Everything that is written.
 pub(super) struct Writer {
-    pub(super) client: Client,
+    pub(super) server: Server,
     pub(super) seen: Arc<Seen>,
     pub(super) reports: Arc<Reports>,
     pub(super) publishing: Publishing,
@@ -77,8 +78,8 @@ impl Writer {
         let default = (None, self.manager.clone());
         let (namespace, name) = self.publishing.lease.clone().unwrap_or(default);
         let leases: Api<Lease> = match &namespace {
-            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
-            None => Api::default_namespaced(self.client.clone()),
+            Some(namespace) => Api::namespaced(self.server.client.clone(), namespace),
+            None => Api::default_namespaced(self.server.client.clone()),
         };
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let identity = format!("{}_{:016x}", host.trim(), fastrand::u64(..));
@@ -87,8 +88,8 @@ impl Writer {
 
     /// Brings what is written up to date whenever something changed, and from time to time.
     async fn write(&mut self, mut led: watch::Receiver<bool>) {
-        let mut events = Events::new(self.client.clone(), self.manager.clone());
-        let mut conditions = Conditions::new(self.client.clone(), self.manager.clone());
+        let mut events = Events::new(self.server.clone(), self.manager.clone());
+        let mut conditions = Conditions::new(self.server.clone(), self.manager.clone());
         let mut refresh = interval(REFRESH);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let seen = Arc::clone(&self.seen);
@@ -118,7 +119,7 @@ impl Writer {
     /// Gives every Ingress of ours its addresses, and takes them from those that are no longer ours.
     async fn addresses(&self, live: &Published) -> Result<(), String> {
         let wanted = if self.publishing.is_wanted() {
-            let found = self.publishing.find(&self.client).await;
+            let found = self.publishing.find(&self.server).await;
             self.tell(
                 Topic::Addresses,
                 found.as_ref().map(drop).map_err(Clone::clone),
@@ -159,7 +160,8 @@ impl Writer {
     async fn patch(&self, todo: Vec<(Key, String, Vec<Address>)>) -> Result<(), String> {
         let mut results = stream::iter(todo)
             .map(|(key, uid, addresses)| async move {
-                let ingresses: Api<Ingress> = Api::namespaced(self.client.clone(), &key.namespace);
+                let client = self.server.client.clone();
+                let ingresses: Api<Ingress> = Api::namespaced(client, &key.namespace);
                 let list: Vec<_> = addresses.iter().map(Address::to_json).collect();
                 let status = if list.is_empty() {
                     json!({})
@@ -175,13 +177,18 @@ impl Writer {
                 });
                 let parameters = PatchParams::apply(&self.manager).force();
                 let patch = Patch::Apply(&whole);
-                outcome(ingresses.patch_status(&key.name, &parameters, &patch).await)
+                let patched = ingresses.patch_status(&key.name, &parameters, &patch);
+                outcome(self.server.answer(patched).await)
             })
             .buffer_unordered(AT_ONCE);
         let mut worst = Ok(());
         while let Some(result) = results.next().await {
-            if result.is_err() {
-                worst = result;
+            let Err(reason) = result else { continue };
+            // A server that does not answer need not be asked for each.
+            let silent = !reason.starts_with("status ");
+            worst = Err(reason);
+            if silent {
+                break;
             }
         }
         worst
