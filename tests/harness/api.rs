@@ -5,6 +5,7 @@
 mod apply;
 mod events;
 mod faults;
+mod pod;
 mod read;
 mod resources;
 mod server;
@@ -26,9 +27,13 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{Object, Upstream, endpoint, service, slice};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{Authority, Object, Upstream, endpoint, service, slice};
 use faults::Denial;
 pub use faults::{Fault, Replacement};
+use pod::Secured;
+pub use pod::pods;
 use resources::Resource;
 use store::Store;
 
@@ -36,6 +41,7 @@ use store::Store;
 pub struct Api {
     shared: Arc<Shared>,
     address: SocketAddr,
+    acceptor: Option<TlsAcceptor>,
     stop: watch::Sender<u64>,
     running: Option<JoinHandle<()>>,
     folder: TempDir,
@@ -77,6 +83,8 @@ struct State {
     streaming: Streaming,
     bookmarks: Duration,
     duplicates: bool,
+    /// The one that requests must have, if any.
+    token: Option<String>,
 }
 
 impl Shared {
@@ -92,6 +100,16 @@ impl Shared {
 
 /// Starts an API server with an IngressClass of ours.
 pub async fn api() -> Api {
+    start(None).await
+}
+
+/// Starts one that speaks TLS, with a certificate of this authority, and takes only the token of a
+/// ServiceAccount.
+pub async fn tls_api(authority: &Authority) -> Api {
+    start(Some(Secured::new(authority))).await
+}
+
+async fn start(secured: Option<Secured>) -> Api {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let state = State {
@@ -103,6 +121,7 @@ pub async fn api() -> Api {
         streaming: Streaming::Known,
         bookmarks: Duration::from_secs(60),
         duplicates: false,
+        token: None,
     };
     let shared = Arc::new(Shared {
         state: Mutex::new(state),
@@ -111,26 +130,34 @@ pub async fn api() -> Api {
         silence: watch::Sender::new(0),
     });
     let stop = watch::Sender::new(0);
-    let running = tokio::spawn(server::serve(
+    let acceptor = secured.as_ref().map(|secured| secured.acceptor.clone());
+    let serving = server::serve(
         listener,
+        acceptor.clone(),
         Arc::clone(&shared),
         stop.subscribe(),
-    ));
-    let folder = TempDir::new().expect("a temporary folder");
-    let config = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "test",
-        "clusters": [{"name": "test", "cluster": {"server": format!("http://{address}")}}],
-        "users": [{"name": "test", "user": {"token": "secret"}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": "ingress"}}],
-    });
-    std::fs::write(folder.path().join("kubeconfig"), config.to_string()).expect("a file");
+    );
+    let running = tokio::spawn(serving);
     let api = Api {
         shared,
         address,
+        acceptor,
         stop,
         running: Some(running),
-        folder,
+        folder: TempDir::new().expect("a temporary folder"),
     };
+    let plain = || {
+        let cluster = json!({"server": format!("http://{address}")});
+        (cluster, json!({"token": "secret"}))
+    };
+    let (cluster, user) = secured.map_or_else(plain, |secured| api.give_account(&secured));
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "users": [{"name": "test", "user": user}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": "ingress"}}],
+    });
+    std::fs::write(api.kubeconfig(), config.to_string()).expect("a file");
     api.apply(crate::ingress_class(
         "portcullis",
         "portcullis.dev/ingress-controller",
@@ -251,7 +278,12 @@ impl Api {
         socket.bind(self.address).expect("the same port");
         let listener = socket.listen(64).expect("a listener");
         let stop = self.stop.subscribe();
-        let serving = server::serve(listener, Arc::clone(&self.shared), stop);
+        let serving = server::serve(
+            listener,
+            self.acceptor.clone(),
+            Arc::clone(&self.shared),
+            stop,
+        );
         self.running = Some(tokio::spawn(serving));
     }
 }

@@ -1,5 +1,6 @@
 //! Certificates for tests.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
@@ -55,7 +56,7 @@ impl Authority {
         }
     }
 
-    /// Issues a certificate for DNS names.
+    /// Issues a certificate for DNS names and addresses.
     pub fn issue(&self, names: &[&str]) -> Pair {
         let key = KeyPair::generate().expect("a key");
         let certificate = params(names)
@@ -65,6 +66,12 @@ impl Authority {
             chain: certificate.pem(),
             key: key.serialize_pem(),
         }
+    }
+
+    /// Its own certificate as PEM.
+    pub fn pem(&self) -> String {
+        let base64 = STANDARD.encode(&self.certificate);
+        format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
     }
 
     /// A store that trusts this authority only.

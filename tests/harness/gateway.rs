@@ -1,18 +1,19 @@
 //! The running gateway.
 
 mod admin;
+mod files;
 mod process;
 mod until;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
     Answer, Api, Connection, Frames, Handshake, Http2, Object, PluginBuilder, Request, TlsOptions,
-    Upstream, binary, endpoint, get, service, slice, until,
+    Upstream, binary, get, service, until,
 };
+use files::{slices, slices_file, write};
 use process::Process;
 
 /// A gateway in the making: its manifests and flags.
@@ -21,7 +22,16 @@ pub struct GatewayBuilder {
     files: Vec<(String, Vec<u8>)>,
     flags: Vec<String>,
     under: Option<String>,
-    kubeconfig: Option<PathBuf>,
+    source: Source,
+}
+
+/// Where its objects come from.
+#[derive(Default)]
+enum Source {
+    #[default]
+    Folder,
+    Kubeconfig(PathBuf),
+    Pod,
 }
 
 /// A gateway with one worker and no manifests.
@@ -79,9 +89,15 @@ impl GatewayBuilder {
     /// Watches this API server instead of a folder.
     pub fn cluster(self, api: &Api) -> Self {
         Self {
-            kubeconfig: Some(api.kubeconfig()),
+            source: Source::Kubeconfig(api.kubeconfig()),
             ..self
         }
+    }
+
+    /// Watches this API server, as in a pod. See [`crate::pods`] for where that is possible.
+    pub fn in_pod(self, api: &Api) -> Self {
+        let source = Source::Pod;
+        Self { source, ..self }.under(&api.pod())
     }
 
     /// Lets it open so many files and sockets.
@@ -111,12 +127,12 @@ impl GatewayBuilder {
         for (name, text) in &self.files {
             write(&folder.path().join(name), text);
         }
-        let (source, path) = match &self.kubeconfig {
-            Some(path) => ("--kubeconfig", path.as_path()),
-            None => ("--manifests", folder.path()),
-        };
-        let path = path.display().to_string();
-        let mut arguments = vec!["run".to_owned(), source.to_owned(), path];
+        let mut arguments = vec!["run".to_owned()];
+        match &self.source {
+            Source::Folder => arguments.push(format!("--manifests={}", folder.path().display())),
+            Source::Kubeconfig(path) => arguments.push(format!("--kubeconfig={}", path.display())),
+            Source::Pod => {}
+        }
         let given = |name: &str| {
             self.flags
                 .iter()
@@ -311,37 +327,4 @@ impl Gateway {
     pub fn peak_resident(&self) -> u64 {
         self.process.memory("VmHWM:")
     }
-}
-
-fn write(path: &std::path::Path, content: &[u8]) {
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .expect("a file name");
-    let parent = path.parent().expect("a folder");
-    std::fs::create_dir_all(parent).expect("a folder");
-    let hidden = parent.join(format!(".{name}.new"));
-    std::fs::write(&hidden, content).expect("a writable folder");
-    std::fs::rename(&hidden, path).expect("a writable folder");
-}
-
-fn slices_file(service: &str) -> String {
-    format!("endpoints-{service}.yaml")
-}
-
-/// One slice an address, as all endpoints of a slice share its ports.
-fn slices(service: &str, addresses: &[SocketAddr]) -> String {
-    let ready = json!({"ready": true});
-    let slices = addresses.iter().enumerate().map(|(index, address)| {
-        let endpoints = [endpoint(*address, &ready)];
-        slice(
-            service,
-            &index.to_string(),
-            ("http", address.port()),
-            &endpoints,
-        )
-        .0
-        .to_string()
-    });
-    slices.collect::<Vec<_>>().join("\n---\n")
 }

@@ -36,7 +36,7 @@ mod upstream;
 mod wait;
 mod wire;
 
-pub use api::{Api, Fault, Replacement, Streaming, api};
+pub use api::{Api, Fault, Replacement, Streaming, api, pods, tls_api};
 pub use binary::{
     Outcome, portcullis, portcullis_command, portcullis_command_with_files, run, target, tool,
 };

@@ -3,6 +3,7 @@
 mod access;
 mod faults;
 mod leader;
+mod pod;
 mod silence;
 mod status;
 mod watching;

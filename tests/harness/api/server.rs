@@ -9,7 +9,12 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use socket2::{SockFilter, SockRef};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
 
 use super::{
     Shared,
@@ -18,6 +23,7 @@ use super::{
     resources::{self, Resource},
     write,
 };
+use crate::Stream;
 
 pub(super) type Body = BoxBody<Bytes, io::Error>;
 
@@ -34,6 +40,7 @@ pub(super) struct Call {
 /// Serves until `stop` changes; then all connections break.
 pub(super) async fn serve(
     listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
     shared: Arc<Shared>,
     mut stop: watch::Receiver<u64>,
 ) {
@@ -44,10 +51,13 @@ pub(super) async fn serve(
             _ = stop.changed() => return,
         };
         let Ok((socket, _)) = accepted else { continue };
-        let shared = Arc::clone(&shared);
+        let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
         connections.spawn(async move {
             let mut silence = shared.silence.subscribe();
             let other = SockRef::from(&socket).try_clone().expect("a socket");
+            let Some(socket) = secured(socket, acceptor).await else {
+                return;
+            };
             let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
             let serving = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
             let mut serving = std::pin::pin!(serving);
@@ -63,6 +73,14 @@ pub(super) async fn serve(
     }
 }
 
+/// The stream of a connection; nothing if its handshake fails.
+async fn secured(socket: TcpStream, acceptor: Option<TlsAcceptor>) -> Option<Box<dyn Stream>> {
+    Some(match acceptor {
+        Some(acceptor) => Box::new(acceptor.accept(socket).await.ok()?),
+        None => Box::new(socket),
+    })
+}
+
 /// A program for the packets of a socket, `ret #0`: none is let through.
 const DROP: SockFilter = SockFilter::new(6, 0, 0, 0);
 
@@ -71,6 +89,12 @@ async fn answer(
     shared: Arc<Shared>,
 ) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
+    if let Some(token) = shared.state().token.clone() {
+        let said = parts.headers.get(http::header::AUTHORIZATION);
+        if said.is_none_or(|said| said.as_bytes() != format!("Bearer {token}").as_bytes()) {
+            return Ok(failure(401, "Unauthorized", "Unauthorized"));
+        }
+    }
     let path = parts.uri.path().to_owned();
     let Some(mut call) = parse(&path, parts.uri.query().unwrap_or_default()) else {
         let absent: Vec<String> = shared.state().absent.clone();
