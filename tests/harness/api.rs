@@ -216,6 +216,19 @@ impl Api {
             .cloned()
     }
 
+    /// A condition in the status of an object: its status and reason.
+    pub fn condition(
+        &self,
+        (plural, namespace, name): (&str, &str, &str),
+        kind: &str,
+    ) -> Option<(String, String)> {
+        let object = self.find(plural, namespace, name)?;
+        let mut all = object["status"]["conditions"].as_array()?.iter();
+        let own = all.find(|one| one["type"] == kind)?;
+        let text = |field: &str| own[field].as_str().map(str::to_owned);
+        Some((text("status")?, text("reason")?))
+    }
+
     /// All objects of a resource.
     pub fn all(&self, plural: &str) -> Vec<Value> {
         let state = self.shared.state();

@@ -13,11 +13,7 @@ pub(super) fn addresses(api: &Api, name: &str) -> Value {
 
 /// A condition of a Plugin: status and reason.
 fn condition(api: &Api, name: &str, kind: &str) -> Option<(String, String)> {
-    let object = api.find("plugins", "default", name)?;
-    let all = object["status"]["conditions"].as_array()?.clone();
-    let own = all.into_iter().find(|one| one["type"] == kind)?;
-    let text = |field: &str| own[field].as_str().map(str::to_owned);
-    Some((text("status")?, text("reason")?))
+    api.condition(("plugins", "default", name), kind)
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! ConfigMaps and Secrets of a cluster, which are watched while a Plugin names them.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use harness::{api, gateway};
+use harness::{Api, api, gateway};
 
 use super::*;
 
@@ -55,4 +55,77 @@ async fn what_plugins_of_a_cluster_name_is_followed() {
     gw.until_problem(&["no address that code is fetched from", "last good"])
         .await;
     until_version(&gw, "2").await;
+}
+
+/// A condition of `geo`: its status and reason.
+async fn until_condition(api: &Api, kind: &str, status: &str, reason: &str) {
+    let wanted = (status.to_owned(), reason.to_owned());
+    harness::until(&format!("{kind} is {status}, {reason}"), async || {
+        api.condition(("plugins", "default", "geo"), kind) == Some(wanted.clone())
+    })
+    .await;
+}
+
+/// The events on `geo` with this reason, as often as they were told.
+fn told(api: &Api, reason: &str) -> usize {
+    let all = api.all("events").into_iter();
+    let own = all.filter(|event| event["regarding"]["name"] == "geo" && event["reason"] == reason);
+    let times = own.map(|event| event["series"]["count"].as_u64().unwrap_or(1));
+    times
+        .map(|times| usize::try_from(times).expect("few"))
+        .sum()
+}
+
+#[tokio::test]
+async fn conditions_and_events_tell_what_requests_meet() {
+    let (up, cache, api) = (upstream().start().await, cache(), api().await);
+    api.service("svc", 80, &[&up]);
+    api.apply(web("geo", &[]));
+    let source = json!({"configMap": {"name": "code", "key": "geo.wasm"}});
+    api.apply(from(source).object());
+    let map = |code: &[u8]| {
+        Object(json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "code", "namespace": "default"},
+            "binaryData": {"geo.wasm": STANDARD.encode(code)},
+        }))
+    };
+    api.apply(map(&stamp("1")));
+    let own = cache.path().join("own").display().to_string();
+    let gw = gateway()
+        .cluster(&api)
+        .flag("--plugin-cache", &own)
+        .start()
+        .await;
+    until_version(&gw, "1").await;
+    until_condition(&api, "Accepted", "True", "Valid").await;
+    until_condition(&api, "Loaded", "True", "Loaded").await;
+    until_condition(&api, "Programmed", "True", "Programmed").await;
+    assert_eq!(told(&api, "Problem"), 0);
+
+    // A broken version, then a good one.
+    api.apply(map(&stamp("2")[..40]));
+    until_condition(&api, "Loaded", "False", "LoadFailed").await;
+    until_condition(&api, "Programmed", "True", "LastGood").await;
+    until_version(&gw, "1").await;
+    harness::until("an event tells", async || told(&api, "Problem") == 1).await;
+    api.apply(map(&stamp("2")));
+    until_version(&gw, "2").await;
+    until_condition(&api, "Loaded", "True", "Loaded").await;
+    until_condition(&api, "Programmed", "True", "Programmed").await;
+    harness::until("an event tells", async || told(&api, "Resolved") == 1).await;
+
+    // Gone while it is used, and back.
+    api.delete("configmaps", "default", "code");
+    until_condition(&api, "Loaded", "False", "LoadFailed").await;
+    until_condition(&api, "Programmed", "True", "LastGood").await;
+    until_version(&gw, "2").await;
+    harness::until("an event tells", async || told(&api, "Problem") == 2).await;
+    api.apply(map(&stamp("3")));
+    until_version(&gw, "3").await;
+    until_condition(&api, "Loaded", "True", "Loaded").await;
+    harness::until("an event tells", async || told(&api, "Resolved") == 2).await;
+    assert!(gw.problems().await.is_empty(), "{:?}", gw.problems().await);
+    assert_eq!((told(&api, "Problem"), told(&api, "Resolved")), (2, 2));
 }
