@@ -257,7 +257,7 @@ fn fetched(
     spec: &route::Plugin,
 ) -> Result<Option<Code>, NoCode> {
     if fetcher.is_none() {
-        let started = Fetcher::start(engine, settings.cache.as_deref(), Arc::clone(wake));
+        let started = Fetcher::start(engine, settings, Arc::clone(wake));
         *fetcher = Some(started.map_err(|error| {
             let message = format!("nothing can be fetched: {error}");
             NoCode::new(message, "raise the limit of threads of the process")

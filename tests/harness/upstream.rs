@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 pub use reply::{Gate, Payload, Reply};
 pub use seen::Seen;
 
-use crate::{Stream, self_signed};
+use crate::{Pair, Stream, self_signed};
 
 type Answering = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
 type Playing =
@@ -34,7 +34,7 @@ pub struct UpstreamBuilder {
     name: String,
     answer: Answering,
     protocol: Protocol,
-    tls: bool,
+    tls: Option<TlsAcceptor>,
     address: SocketAddr,
 }
 
@@ -50,7 +50,7 @@ pub fn upstream() -> UpstreamBuilder {
         name: "echo".into(),
         answer: Arc::new(|_| Reply::echo()),
         protocol: Protocol::Http1,
-        tls: false,
+        tls: None,
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
     }
 }
@@ -82,7 +82,15 @@ impl UpstreamBuilder {
 
     /// Speaks over TLS, with a certificate that nobody trusts.
     pub fn tls(self) -> Self {
-        Self { tls: true, ..self }
+        let pair = self_signed(&["backend.invalid"]);
+        let tls = Some(pair.acceptor(&["h2", "http/1.1"]));
+        Self { tls, ..self }
+    }
+
+    /// Speaks HTTP/1.1 over TLS, with this certificate.
+    pub fn tls_as(self, pair: &Pair) -> Self {
+        let tls = Some(pair.acceptor(&["http/1.1"]));
+        Self { tls, ..self }
     }
 
     /// Listens there.
@@ -117,7 +125,7 @@ impl UpstreamBuilder {
             name: self.name,
             answer: self.answer,
             protocol: self.protocol,
-            tls: self.tls.then(acceptor),
+            tls: self.tls,
             record: record.clone(),
         };
         let task = tokio::spawn(Arc::new(server).accept(listener));
@@ -280,19 +288,4 @@ impl Server {
             Protocol::Http1 | Protocol::Raw(_) => h1::serve(&self, stream, number).await,
         }
     }
-}
-
-fn acceptor() -> TlsAcceptor {
-    let (chain, key) = self_signed(&["backend.invalid"]).parts();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(provider);
-    let builder = builder
-        .with_safe_default_protocol_versions()
-        .expect("versions of this provider");
-    let mut config = builder
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .expect("a certificate");
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    TlsAcceptor::from(Arc::new(config))
 }

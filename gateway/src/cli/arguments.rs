@@ -177,6 +177,7 @@ impl ReadingFlags {
                 "write one that is there",
             );
         }
+        plugins.check_ca(reader);
         let shared = &plugins.shared_plugin_namespaces;
         ingress::Options {
             classes: reader.names("--ingress-class", &self.ingress_class),

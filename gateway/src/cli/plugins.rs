@@ -6,8 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::Args;
+use clap::{Args, builder::BoolishValueParser};
 use ingress::Ceilings;
+use wasm::{Fetching, Roots};
 
 use super::{Reader, value::Zero};
 
@@ -33,6 +34,14 @@ pub(crate) struct PluginFlags {
     /// Where compiled plugins are kept, or off [default: portcullis in the user's cache folder]
     #[arg(long, value_name = "DIR|off")]
     pub(crate) plugin_cache: Option<PathBuf>,
+    /// CAs (PEM) whose registries and servers are believed too when code is fetched; read anew when it
+    /// changes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fetch_ca: Option<PathBuf>,
+    /// Fetch code from this machine's own addresses too on a cluster, without TLS: from a registry on
+    /// each node, or beside the gateway in its pod
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    pub(crate) fetch_loopback: bool,
 }
 
 impl PluginFlags {
@@ -61,6 +70,20 @@ impl PluginFlags {
         }
     }
 
+    /// Whether the CAs can be read.
+    pub(super) fn check_ca(&self, reader: &mut Reader) {
+        if let Some(path) = &self.fetch_ca {
+            let read = fs::read(path).map_err(|error| error.to_string());
+            let roots = read.and_then(|pem| Roots::besides(&pem).map_err(|e| e.to_string()));
+            if let Err(error) = roots {
+                let text = path.display().to_string();
+                let wrong = format!("cannot be used: {error}");
+                let hint = "write a file with certificates of CAs in PEM";
+                reader.mistake("--fetch-ca", &text, &wrong, hint);
+            }
+        }
+    }
+
     /// What the sandbox is built with.
     pub(crate) fn sandbox(&self, ceilings: &Ceilings) -> wasm::Settings {
         let usual = || Some(dirs::cache_dir()?.join("portcullis"));
@@ -72,6 +95,10 @@ impl PluginFlags {
         wasm::Settings {
             max_memory: ceilings.memory,
             cache,
+            fetching: Fetching {
+                loopback: self.fetch_loopback,
+                ca: self.fetch_ca.clone(),
+            },
             ..wasm::Settings::default()
         }
     }

@@ -3,11 +3,11 @@
 
 mod oci;
 mod store;
+mod trust;
 mod web;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -19,6 +19,7 @@ use wasm::Engine;
 
 use super::code::{Code, NoCode};
 use store::Store;
+use trust::Trust;
 use web::Web;
 
 /// Fetches the code of each plugin that has it elsewhere.
@@ -61,20 +62,19 @@ impl Fetcher {
     /// last one.
     pub(super) fn start(
         engine: &Engine,
-        folder: Option<&Path>,
+        settings: &wasm::Settings,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<Self, String> {
-        let callouts = engine.callouts().sibling();
-        let web = Web(callouts.map_err(|error| error.to_string())?);
+        let trust = Trust::new(Arc::clone(engine.callouts()), settings.fetching.clone())?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(AT_ONCE)
             .build()
             .map_err(|error| error.to_string())?;
         let (jobs, queue) = mpsc::unbounded_channel();
-        let store = Arc::new(Store::open(folder));
+        let store = Arc::new(Store::open(settings.cache.as_deref()));
         let worker = Worker {
-            web,
+            trust,
             store: Arc::clone(&store),
             known: Arc::default(),
             all: Semaphore::new(AT_ONCE),
@@ -201,7 +201,7 @@ impl Known {
 
 /// What runs on the thread.
 struct Worker {
-    web: Web,
+    trust: Trust,
     store: Arc<Store>,
     known: Arc<Known>,
     all: Semaphore,
@@ -260,11 +260,12 @@ impl Worker {
         // Neither is ever closed.
         let _own = own.acquire().await;
         let _all = self.all.acquire().await;
+        let web = Web(self.trust.callouts());
         match &wish.source {
-            Source::Oci(image) => oci::pull(&self.web, &self.store, &wish.namespace, image).await,
+            Source::Oci(image) => oci::pull(&web, &self.store, &wish.namespace, image).await,
             Source::Url(url) => {
                 let digest = wish.sha256.as_deref().unwrap_or_default();
-                let code = self.web.code(url, digest).await?;
+                let code = web.code(url, digest).await?;
                 self.store.keep(&wish.namespace, &code);
                 Ok(code)
             }

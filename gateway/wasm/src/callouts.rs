@@ -2,6 +2,7 @@
 
 mod address;
 mod connect;
+mod roots;
 
 use std::{
     error::Error,
@@ -18,9 +19,10 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::RootCertStore;
 
 use connect::{Connector, Denied};
+
+pub use roots::{Roots, RootsError};
 
 /// Where requests may go to, besides what each guest is granted.
 #[derive(Clone, Debug, Default)]
@@ -32,16 +34,6 @@ pub struct HttpSettings {
     pub denied: Vec<IpAddr>,
     /// Whose certificates are believed.
     pub roots: Roots,
-}
-
-/// Whose certificates are believed.
-#[derive(Clone, Debug, Default)]
-pub enum Roots {
-    /// Those that Mozilla believes, as of the build.
-    #[default]
-    Mozilla,
-    /// These, each in DER.
-    Only(Vec<Vec<u8>>),
 }
 
 /// Why there is no answer.
@@ -70,7 +62,6 @@ pub enum CalloutError {
 pub struct Callouts {
     client: Client<HttpsConnector<Connector>, Full<Bytes>>,
     allow_loopback: bool,
-    roots: Roots,
     denied: Arc<Mutex<Vec<IpAddr>>>,
 }
 
@@ -82,39 +73,25 @@ impl Callouts {
             denied,
             roots,
         } = settings;
-        Self::reaching(allow_loopback, roots, Arc::new(Mutex::new(denied)))
+        Self::reaching(allow_loopback, &roots, Arc::new(Mutex::new(denied)))
     }
 
     /// Another one with connections of its own, for another runtime: it reaches the same, also when that
-    /// changes.
-    pub fn sibling(&self) -> Result<Self, rustls::Error> {
-        let Self {
-            allow_loopback,
-            roots,
-            denied,
-            ..
-        } = self;
-        Self::reaching(*allow_loopback, roots.clone(), Arc::clone(denied))
+    /// changes, and loopback addresses if it is told to; and it believes these certificates.
+    pub fn sibling(&self, loopback: bool, roots: &Roots) -> Result<Self, rustls::Error> {
+        let allow_loopback = self.allow_loopback || loopback;
+        Self::reaching(allow_loopback, roots, Arc::clone(&self.denied))
     }
 
     fn reaching(
         allow_loopback: bool,
-        roots: Roots,
+        roots: &Roots,
         denied: Arc<Mutex<Vec<IpAddr>>>,
     ) -> Result<Self, rustls::Error> {
-        let mut store = RootCertStore::empty();
-        match &roots {
-            Roots::Mozilla => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-            Roots::Only(certificates) => {
-                for certificate in certificates {
-                    store.add(certificate.clone().into())?;
-                }
-            }
-        }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(store)
+            .with_root_certificates(roots.store()?)
             .with_no_client_auth();
 
         let connector = Connector {
@@ -137,7 +114,6 @@ impl Callouts {
         Ok(Self {
             client,
             allow_loopback,
-            roots,
             denied,
         })
     }

@@ -30,6 +30,17 @@ pub struct Settings {
     pub http: HttpSettings,
     /// Where compiled components are kept; `None` compiles each time.
     pub cache: Option<PathBuf>,
+    /// How their code is fetched, by who does that.
+    pub fetching: Fetching,
+}
+
+/// How code is fetched, where that is other than for the requests of guests.
+#[derive(Clone, Debug, Default)]
+pub struct Fetching {
+    /// Whether from loopback addresses too.
+    pub loopback: bool,
+    /// A PEM file of CAs that are believed besides.
+    pub ca: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -39,6 +50,7 @@ impl Default for Settings {
             instances: 1024,
             http: HttpSettings::default(),
             cache: None,
+            fetching: Fetching::default(),
         }
     }
 }
@@ -90,6 +102,7 @@ impl Engine {
             instances,
             http,
             cache,
+            fetching: _,
         } = settings;
         let attempt = |pooling| {
             let config = config(pooling, *max_memory, *instances);

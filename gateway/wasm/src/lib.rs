@@ -34,9 +34,9 @@ mod text;
 
 pub use attached::{Attached, tidy};
 pub use attachment::Attachment;
-pub use callouts::{CalloutError, Callouts, HttpSettings, Roots};
+pub use callouts::{CalloutError, Callouts, HttpSettings, Roots, RootsError};
 pub use component::{Capability, Component, Hook, Info, LoadError, MOST_CODE, private_folder};
-pub use engine::{Engine, EngineError, Pooling, Settings};
+pub use engine::{Engine, EngineError, Fetching, Pooling, Settings};
 pub use failure::{ConfigError, Failure};
 pub use host::{Counted, Sample, Shared};
 pub use instances::Instances;

@@ -77,12 +77,13 @@ async fn config_takes_every_flag_that_the_chart_does_not_set() {
 }
 
 /// Flags that values have other names for, or that make no sense in a pod.
-const SET_BY_CHART: [&str; 19] = [
+const SET_BY_CHART: [&str; 20] = [
     "admin",
     "controller",
     "default-tls-secret",
     "drain-delay",
     "drain-timeout",
+    "fetch-ca",
     "help",
     "http",
     "https",
@@ -133,13 +134,14 @@ async fn rendered_arguments_start_a_gateway() {
 }
 
 /// What is elsewhere on a machine that is no pod.
-const ELSEWHERE: [&str; 6] = [
+const ELSEWHERE: [&str; 7] = [
     "--http",
     "--https",
     "--metrics",
     "--admin",
     "--plugin-cache",
     "--plugins",
+    "--fetch-ca",
 ];
 
 #[test]

@@ -1,7 +1,9 @@
 //! What plugs in from outside, as far as it speaks to the gateway.
 
 use harness::{ingress, secret, self_signed, upstream};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use super::variant;
 
 /// cert-manager answers challenges through an Ingress of its own, while the host redirects to https and
 /// a filter closes everything.
@@ -57,7 +59,7 @@ async fn the_solver_of_cert_manager_is_reached() {
 /// A load balancer that speaks the PROXY protocol, with the flags of the example's values.
 #[tokio::test]
 async fn only_named_load_balancers_say_who_the_client_is() {
-    let values = super::variant(&["examples/integrations/proxy-protocol.yaml"]);
+    let values = variant(&["examples/integrations/proxy-protocol.yaml"]);
     assert!(values.arguments().contains(&"--proxy-protocol".to_owned()));
     assert_eq!(
         values.flag("--trusted-proxies").as_deref(),
@@ -102,4 +104,28 @@ async fn asked(gw: &harness::Gateway) -> String {
     // A connection that is closed unread may end with a reset.
     let _ended = socket.read_to_end(&mut answer).await;
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn the_cas_of_private_registries_are_mounted_whole() {
+    for (value, kind, name) in [
+        ("fetchCa.configMap=ca", "configMap", "name"),
+        ("fetchCa.secret=ca", "secret", "secretName"),
+    ] {
+        let rendered = variant(&[value, "fetchCa.key=all.pem"]);
+        let file = rendered.flag("--fetch-ca").expect("the flag");
+        let (folder, key) = file.rsplit_once('/').expect("a path");
+        assert_eq!(key, "all.pem");
+        let of_it = |list: &Value| {
+            let list = list.as_array().expect("a list").clone();
+            let found = list.into_iter().find(|one| one["name"] == "fetch-ca");
+            found.expect("the CAs")
+        };
+        let mount = of_it(&rendered.container()["volumeMounts"]);
+        assert_eq!(mount["mountPath"], folder);
+        // A file alone would not change with its object.
+        assert!(mount["subPath"].is_null() && mount["readOnly"] == true);
+        assert_eq!(of_it(&rendered.pod()["volumes"])[kind][name], "ca");
+    }
+    assert_eq!(variant(&[]).flag("--fetch-ca"), None);
 }

@@ -106,6 +106,10 @@ fn values_that_contradict_each_other_are_refused_with_a_remedy() {
             &["hostNetwork=true", "hostPorts.http=80"],
             "write the ports under listen",
         ),
+        (
+            &["fetchCa.configMap=a", "fetchCa.secret=b"],
+            "write one of them",
+        ),
         (&["listen.http=80"], "write 8080 and 8443"),
         (&["listen.http=9090"], "two listeners have the same port"),
         (

@@ -19,6 +19,9 @@
   (printf "--drain-delay=%ds" (int $v.drain.delaySeconds))
   (printf "--drain-timeout=%ds" (int $v.drain.timeoutSeconds))
   "--plugin-cache=/var/cache/portcullis/plugins" -}}
+{{- if or $v.fetchCa.configMap $v.fetchCa.secret -}}
+{{- $arguments = append $arguments (printf "--fetch-ca=/etc/portcullis/fetch-ca/%s" $v.fetchCa.key) -}}
+{{- end -}}
 {{- with $v.watchNamespaces -}}
 {{- $arguments = append $arguments (printf "--watch-namespace=%s" (join "," .)) -}}
 {{- end -}}
@@ -73,6 +76,9 @@
 {{- end -}}
 {{- if and (not $v.hostNetwork) (or (lt (int $v.listen.http) 1024) (lt (int $v.listen.https) 1024)) -}}
 {{- fail "listen: ports below 1024 need a capability that only hostNetwork is given; write 8080 and 8443, and the low ports under service.ports or hostPorts" -}}
+{{- end -}}
+{{- if and $v.fetchCa.configMap $v.fetchCa.secret -}}
+{{- fail "fetchCa.configMap and fetchCa.secret: write one of them, with all CAs" -}}
 {{- end -}}
 {{- $ports := list (int $v.listen.http) (int $v.listen.https) (int $v.listen.metrics) (int $v.listen.admin) -}}
 {{- if ne (len (uniq $ports)) 4 -}}

@@ -90,6 +90,11 @@ spec:
       volumeMounts:
         - name: cache
           mountPath: /var/cache/portcullis
+        {{- if or $v.fetchCa.configMap $v.fetchCa.secret }}
+        - name: fetch-ca
+          mountPath: /etc/portcullis/fetch-ca
+          readOnly: true
+        {{- end }}
         {{- with $v.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -97,6 +102,16 @@ spec:
     - name: cache
       emptyDir:
         sizeLimit: {{ $v.pluginCache.sizeLimit | quote }}
+    {{- with $v.fetchCa.configMap }}
+    - name: fetch-ca
+      configMap:
+        name: {{ . | quote }}
+    {{- end }}
+    {{- with $v.fetchCa.secret }}
+    - name: fetch-ca
+      secret:
+        secretName: {{ . | quote }}
+    {{- end }}
     {{- with $v.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

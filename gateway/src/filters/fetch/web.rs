@@ -1,6 +1,6 @@
 //! Asking web servers: where that may go, for how long, and how much they may answer.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
@@ -9,7 +9,7 @@ use wasm::{CalloutError, Callouts};
 use super::super::code::{Code, NoCode};
 
 /// Asks web servers.
-pub(super) struct Web(pub(super) Callouts);
+pub(super) struct Web(pub(super) Arc<Callouts>);
 
 /// What is asked for.
 pub(super) struct Ask<'a> {
@@ -106,7 +106,8 @@ impl Web {
             return Ok(());
         }
         let message = format!("code is fetched by https, and not from {}", origin(uri));
-        let hint = "serve it by https; only with --manifests loopback goes without";
+        let hint =
+            "serve it by https; only loopback goes without, with --manifests or --fetch-loopback";
         Err(NoCode::new(message, hint))
     }
 }
@@ -143,7 +144,7 @@ fn unanswered(uri: &Uri, ask: &Ask<'_>, error: &CalloutError) -> NoCode {
     match error {
         CalloutError::Denied => NoCode::new(
             format!("{host} has no address that code is fetched from"),
-            "write a host outside; link-local addresses are never asked, and loopback only with --manifests",
+            "write a host outside; link-local addresses are never asked, and loopback only with --manifests or --fetch-loopback",
         ),
         CalloutError::Timeout => NoCode::new(
             format!(
@@ -155,6 +156,10 @@ fn unanswered(uri: &Uri, ask: &Ask<'_>, error: &CalloutError) -> NoCode {
         CalloutError::TooLarge => NoCode::new(
             format!("{host} sends more than {} bytes", ask.most),
             "a component has at most 32 MiB, and a layer what its manifest says",
+        ),
+        CalloutError::Connect(why) if why.contains("invalid peer certificate") => NoCode::new(
+            format!("{host} is not believed: {why}"),
+            "mend its certificate, or have the operator name the CA that signed it with --fetch-ca",
         ),
         CalloutError::Connect(why) => NoCode::new(format!("{host} is not reached: {why}"), AGAIN),
         CalloutError::Protocol(why) => {
@@ -214,7 +219,7 @@ mod tests {
                 allow_loopback,
                 ..HttpSettings::default()
             };
-            Web(Callouts::new(settings).unwrap())
+            Web(Arc::new(Callouts::new(settings).unwrap()))
         };
         let may = |web: &Web, uri: &str| web.check(&uri.parse().unwrap()).is_ok();
         let (local, cluster) = (web(true), web(false));

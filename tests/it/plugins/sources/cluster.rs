@@ -1,9 +1,9 @@
 //! ConfigMaps and Secrets of a cluster, which are watched while a Plugin names them.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use harness::{Api, api, gateway};
+use harness::{Api, Authority, api, gateway};
 
-use super::*;
+use super::{registry::start_tls, *};
 
 #[tokio::test]
 async fn what_plugins_of_a_cluster_name_is_followed() {
@@ -128,4 +128,90 @@ async fn conditions_and_events_tell_what_requests_meet() {
     harness::until("an event tells", async || told(&api, "Resolved") == 2).await;
     assert!(gw.problems().await.is_empty(), "{:?}", gw.problems().await);
     assert_eq!((told(&api, "Problem"), told(&api, "Resolved")), (2, 2));
+}
+
+/// A name for 127.0.0.2 that every resolver knows, and nothing takes for an address by its words: so the
+/// registry is one with TLS.
+const HOST: &str = "0x7f000002";
+
+#[tokio::test]
+async fn a_private_registry_with_a_ca_of_its_own_gives_to_a_cluster() {
+    let (up, cache, api) = (upstream().start().await, cache(), api().await);
+    let (ca, other) = (Authority::create(), Authority::create());
+    let registry = start_tls(&ca.issue(&[HOST]), HOST, "me:secret").await;
+    let file = cache.path().join("ca.crt");
+    std::fs::write(&file, other.pem()).expect("a file");
+    api.service("svc", 80, &[&up]);
+    api.apply(web("geo", &[]));
+    let source = json!({"oci": registry.push(&stamp("1")), "pullSecret": "pull"});
+    api.apply(from(source).object());
+    let gw = gateway()
+        .cluster(&api)
+        .flag(
+            "--plugin-cache",
+            &cache.path().join("own").display().to_string(),
+        )
+        .flag("--fetch-ca", &file.display().to_string())
+        .switch("--fetch-loopback")
+        .start()
+        .await;
+    gw.until_problem(&["is not believed", "certificate", "--fetch-ca"])
+        .await;
+    until_condition(&api, "Programmed", "False", "NotLoaded").await;
+    // The file is read anew, and what becomes of it later changes nothing.
+    std::fs::write(&file, other.pem() + &ca.pem()).expect("a file");
+    gw.until_problem(&["answers 401", "write spec.source.pullSecret"])
+        .await;
+    std::fs::write(&file, "none").expect("a file");
+    api.apply(pull_secret(&registry.place, "me:wrong"));
+    gw.until_problem(&["answers 401", "login of the pullSecret"])
+        .await;
+    api.apply(pull_secret(&registry.place, "me:secret"));
+    until_version(&gw, "1").await;
+    until_condition(&api, "Programmed", "True", "Programmed").await;
+    harness::until("no problem is left", async || {
+        gw.problems().await.is_empty()
+    })
+    .await;
+    let said = gw.log().join("\n");
+    assert!(said.contains("stay as they were"), "{said}");
+    assert!(!said.contains("me:secret") && !said.contains("t0ken"));
+}
+
+#[tokio::test]
+async fn a_registry_on_the_node_gives_where_the_operator_says_so() {
+    let (up, cache, api) = (upstream().start().await, cache(), api().await);
+    // The API server has the address 127.0.0.1, which nothing reaches.
+    let server = upstream().at(([127, 0, 0, 2], 0).into());
+    let registry = registry::start_as(server, "http", Some("me:secret"), |_| None).await;
+    api.service("svc", 80, &[&up]);
+    api.apply(web("geo", &[]));
+    let source = json!({"oci": registry.push(&stamp("1")), "pullSecret": "pull"});
+    api.apply(from(source).object());
+    api.apply(pull_secret(&registry.place, "me:secret"));
+    let own = cache.path().join("own").display().to_string();
+    let gw = gateway()
+        .cluster(&api)
+        .flag("--plugin-cache", &own)
+        .switch("--fetch-loopback")
+        .start()
+        .await;
+    until_version(&gw, "1").await;
+    assert!(gw.problems().await.is_empty(), "{:?}", gw.problems().await);
+}
+
+#[tokio::test]
+async fn a_file_without_cas_is_a_mistake() {
+    let cache = cache();
+    let (none, missing) = (cache.path().join("none"), cache.path().join("missing"));
+    std::fs::write(&none, "none").expect("a file");
+    for (file, words) in [(none, "holds no certificate"), (missing, "No such file")] {
+        let flag = format!("--fetch-ca={}", file.display());
+        let run = portcullis(&["run", "--manifests=.", &flag]).await;
+        assert_eq!(run.code, 2, "{run:?}");
+        assert!(
+            run.stderr.contains("--fetch-ca") && run.stderr.contains(words),
+            "{run:?}"
+        );
+    }
 }

@@ -2,17 +2,20 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use harness::{Payload, Reply, Seen, Upstream, upstream};
+use harness::{Pair, Payload, Reply, Seen, Upstream, UpstreamBuilder, upstream};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// A running registry.
 pub(super) struct Registry {
     pub(super) up: Upstream,
+    /// `HOST:PORT`, as it is written in the names of images.
+    pub(super) place: String,
     content: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
 }
 
@@ -29,14 +32,33 @@ pub(super) async fn start(
     login: Option<&'static str>,
     answer: impl Fn(&Seen) -> Option<Reply> + Send + Sync + 'static,
 ) -> Registry {
+    start_as(upstream(), "http", login, answer).await
+}
+
+/// A private registry with this certificate, for `host`, which is 127.0.0.2.
+pub(super) async fn start_tls(pair: &Pair, host: &str, login: &'static str) -> Registry {
+    let address = SocketAddr::from(([127, 0, 0, 2], 0));
+    let server = upstream().at(address).tls_as(pair);
+    let registry = start_as(server, "https", Some(login), |_| None).await;
+    let place = format!("{host}:{}", registry.up.address().port());
+    Registry { place, ..registry }
+}
+
+/// The same of any server that speaks this scheme.
+pub(super) async fn start_as(
+    server: UpstreamBuilder,
+    scheme: &'static str,
+    login: Option<&'static str>,
+    answer: impl Fn(&Seen) -> Option<Reply> + Send + Sync + 'static,
+) -> Registry {
     let content = Arc::<Mutex<BTreeMap<String, Vec<u8>>>>::default();
     let shelf = content.clone();
-    let up = upstream()
+    let up = server
         .answer(move |seen| {
             if let Some(reply) = answer(seen) {
                 return reply;
             }
-            if let Some(refusal) = login.and_then(|login| refusal(login, seen)) {
+            if let Some(refusal) = login.and_then(|login| refusal((scheme, login), seen)) {
                 return refusal;
             }
             match shelf.lock().expect("no panic").get(&seen.target) {
@@ -46,11 +68,12 @@ pub(super) async fn start(
         })
         .start()
         .await;
-    Registry { up, content }
+    let place = up.address().to_string();
+    Registry { up, place, content }
 }
 
 /// What somebody without a token is told, and a token for who has the login.
-fn refusal(login: &str, seen: &Seen) -> Option<Reply> {
+fn refusal((scheme, login): (&str, &str), seen: &Seen) -> Option<Reply> {
     let said = seen.header("authorization");
     if let Some(query) = seen.target.strip_prefix("/token?") {
         assert_eq!(query, "service=double&scope=repository%3Ateam%2Fgeo%3Apull");
@@ -61,7 +84,7 @@ fn refusal(login: &str, seen: &Seen) -> Option<Reply> {
         });
     }
     let host = seen.header("host").expect("a host");
-    let challenge = format!(r#"Bearer realm="http://{host}/token",service="double",scope="x""#);
+    let challenge = format!(r#"Bearer realm="{scheme}://{host}/token",service="double",scope="x""#);
     let refused = Reply::of(401, Payload::Sized(Vec::new()));
     (said != Some("Bearer t0ken")).then(|| refused.header("WWW-Authenticate", &challenge))
 }
@@ -85,7 +108,7 @@ impl Registry {
         let manifest = manifest.to_string().into_bytes();
         let digest = digest(&manifest);
         self.put(&format!("/v2/team/geo/manifests/{digest}"), &manifest);
-        format!("{}/team/geo@{digest}", self.up.address())
+        format!("{}/team/geo@{digest}", self.place)
     }
 
     /// Puts anything anywhere.
