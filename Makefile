@@ -30,6 +30,7 @@ MINUTES = 10
 
 soak: setup
 	. scripts/path && cargo run --locked --release --package portcullis-tests --bin soak -- --minutes $(MINUTES)
+	. scripts/path && cargo run --locked --release --package portcullis-tests --bin soak -- --cluster --seconds 20
 
 audit:
 	. scripts/path && scripts/audit

@@ -13,6 +13,7 @@ mod store;
 mod write;
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -80,6 +81,7 @@ struct State {
     denials: Vec<Denial>,
     absent: Vec<String>,
     log: Vec<String>,
+    lists: BTreeMap<&'static str, usize>,
     streaming: Streaming,
     bookmarks: Duration,
     duplicates: bool,
@@ -118,6 +120,7 @@ async fn start(secured: Option<Secured>) -> Api {
         denials: Vec::new(),
         absent: Vec::new(),
         log: Vec::new(),
+        lists: BTreeMap::new(),
         streaming: Streaming::Known,
         bookmarks: Duration::from_secs(60),
         duplicates: false,
@@ -273,6 +276,12 @@ impl Api {
     /// What was asked so far: `VERB RESOURCE NAMESPACE/NAME`.
     pub fn requests(&self) -> Vec<String> {
         self.shared.state().log.clone()
+    }
+
+    /// How often all objects of a resource were asked for.
+    pub fn lists(&self, plural: &str) -> usize {
+        let state = self.shared.state();
+        state.lists.get(plural).copied().unwrap_or_default()
     }
 
     /// Stops; connections break, and no new ones are taken.

@@ -24,6 +24,7 @@
 mod api;
 mod binary;
 mod certificates;
+mod crowd;
 mod frames;
 mod gateway;
 mod http1;
@@ -41,6 +42,7 @@ pub use binary::{
     Outcome, portcullis, portcullis_command, portcullis_command_with_files, run, target, tool,
 };
 pub use certificates::{Authority, Pair, names_of, self_signed};
+pub use crowd::{Client, Crowd};
 pub use frames::{Frame, Frames, Kind, Verdict, block, field, flag, indexed_name};
 pub use gateway::{Gateway, GatewayBuilder, gateway};
 pub use http1::{Answer, Connection, Request, get, post, request};

@@ -3,6 +3,8 @@
 //!
 //!     make soak MINUTES=10
 //!
+//! With `--cluster`, a cluster of 10,000 objects instead that change 100 times a second, under two gateways.
+//!
 //! Ends with a verdict and 0 if nothing grew and nothing failed that should not.
 #![expect(
     clippy::expect_used,
@@ -12,6 +14,7 @@
 )]
 
 mod churn;
+mod cluster;
 #[expect(dead_code, reason = "the sandbox's own tests use the rest of it")]
 #[path = "../../gateway/wasm/tests/it/guests.rs"]
 mod guests;
@@ -26,22 +29,31 @@ use tokio::task::{JoinSet, LocalSet};
 use watch::{Figures, Watch};
 
 fn main() -> ExitCode {
-    let mut time = Duration::from_secs(600);
+    let (mut time, mut cluster) = (Duration::from_secs(600), false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
+        if argument == "--cluster" {
+            cluster = true;
+            continue;
+        }
         let number = arguments.next().and_then(|text| text.parse().ok());
         let number: u64 = number.expect("a whole number after the flag");
         match argument.as_str() {
             "--minutes" => time = Duration::from_secs(number * 60),
             "--seconds" => time = Duration::from_secs(number),
-            other => panic!("{other} is not known: write --minutes N or --seconds N"),
+            other => panic!("{other} is not known: write --minutes N, --seconds N or --cluster"),
         }
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
-    LocalSet::new().block_on(&runtime, run(time))
+    LocalSet::new().block_on(&runtime, async {
+        match cluster {
+            true => cluster::run(time).await,
+            false => run(time).await,
+        }
+    })
 }
 
 async fn run(time: Duration) -> ExitCode {

@@ -207,7 +207,7 @@ fn median(samples: &[Sample], of: fn(&Sample) -> u64) -> u64 {
     clippy::cast_precision_loss,
     reason = "for people, to a tenth of a mebibyte"
 )]
-fn mebibytes(bytes: u64) -> f64 {
+pub(crate) fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 

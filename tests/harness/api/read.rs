@@ -63,7 +63,13 @@ fn labelled(selector: Option<&String>, object: &Value) -> bool {
 }
 
 pub(super) fn list(call: &Call, shared: &Shared) -> Response<Body> {
-    let state = shared.state();
+    let mut state = shared.state();
+    let part = ["continue", "limit"].map(|key| call.query.get(key).map(String::as_str));
+    if let [None, limit] = part
+        && limit != Some("1")
+    {
+        *state.lists.entry(call.resource.plural).or_default() += 1;
+    }
     let limit = call.query.get("limit").and_then(|limit| limit.parse().ok());
     let (version, start) = match call
         .query
@@ -234,7 +240,8 @@ impl Stream {
         let compacted = self.shared.state().store.compacted;
         if self.from == 0 {
             let (objects, version) = {
-                let state = self.shared.state();
+                let mut state = self.shared.state();
+                *state.lists.entry(self.call.resource.plural).or_default() += 1;
                 let namespace = self.call.namespace.as_deref();
                 let all = state.store.list(self.call.resource.stored, namespace);
                 let all: Vec<Value> = all.map(|(_, object)| object.clone()).collect();
