@@ -2,6 +2,7 @@
 
 mod access;
 mod churn;
+mod events;
 mod faults;
 mod leader;
 mod pod;

@@ -199,39 +199,6 @@ async fn the_last_gateway_takes_its_addresses_back() {
 }
 
 #[tokio::test]
-async fn problems_are_events_as_they_come_and_go() {
-    let (api, _up, gw) = serving().await;
-    let key = "portcullis.dev/ssl-redirect";
-    let web = || ingress("web").host("a.test").path("/", "svc", 80);
-    api.apply(web().annotation(key, "perhaps"));
-    let event = async |reason: &str| {
-        let mut found = Value::Null;
-        until(&format!("an event says {reason}"), async || {
-            let all = api.all("events");
-            let own = all.into_iter().find(|event| event["reason"] == reason);
-            found = own.unwrap_or_default();
-            !found.is_null()
-        })
-        .await;
-        found
-    };
-    let told = event("Problem").await;
-    assert_eq!(told["type"], "Warning");
-    assert_eq!(told["regarding"]["kind"], "Ingress");
-    assert_eq!(told["regarding"]["name"], "web");
-    assert!(
-        told["note"].as_str().is_some_and(|note| note.contains(key)),
-        "{told}"
-    );
-    api.apply(web());
-    assert_eq!(event("Resolved").await["type"], "Normal");
-    // Nothing changed since, and nothing is told.
-    api.apply(ingress("second").host("b.test").path("/", "svc", 80));
-    gw.until_status("b.test", "/", 200).await;
-    assert_eq!(api.all("events").len(), 2);
-}
-
-#[tokio::test]
 async fn plugins_have_conditions() {
     let (api, _up, gw) = serving().await;
     let object = |name: &str| plugin(name, b"").object();

@@ -33,6 +33,8 @@ pub(super) struct Events {
     server: Server,
     instance: String,
     known: BTreeMap<Id, Known>,
+    /// Whether it has learned of problems before.
+    begun: bool,
     /// Problems that are gone, and were told of.
     resolved: Vec<Id>,
     allowance: Allowance,
@@ -45,6 +47,16 @@ type Id = (Key, String);
 struct Known {
     since: Instant,
     told: bool,
+    news: News,
+}
+
+/// Whether a problem came while this gateway ran.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// It did: an event that is there already is of another time.
+    Fresh,
+    /// It was there at the start: whoever led before may have told of it.
+    Found,
 }
 
 /// How many events may be written: some at once, and then one a second.
@@ -72,6 +84,7 @@ impl Events {
             server,
             instance,
             known: BTreeMap::new(),
+            begun: false,
             resolved: Vec::new(),
             allowance: Allowance { left, at },
         }
@@ -80,10 +93,15 @@ impl Events {
     /// Takes the problems that are there now.
     pub(super) fn learn(&mut self, problems: &[Problem]) {
         let mut before = std::mem::take(&mut self.known);
+        let news = if std::mem::replace(&mut self.begun, true) {
+            News::Fresh
+        } else {
+            News::Found
+        };
         for id in problems.iter().filter_map(identify) {
             let now = || {
                 let (since, told) = (Instant::now(), false);
-                Known { since, told }
+                Known { since, told, news }
             };
             let known = before.remove(&id).unwrap_or_else(now);
             self.known.insert(id, known);
@@ -100,6 +118,7 @@ impl Events {
             known,
             resolved,
             allowance,
+            begun: _,
         } = self;
         let (server, instance) = (&*server, instance.as_str());
         while let Some((key, text)) = resolved.last() {
@@ -107,7 +126,8 @@ impl Events {
                 return Ok(());
             }
             let note = format!("resolved: {text}");
-            write(server, instance, seen, key, ("Normal", "Resolved", &note)).await?;
+            let words = ("Normal", "Resolved", note.as_str());
+            write((server, instance), seen, key, words, News::Fresh).await?;
             resolved.pop();
         }
         for ((key, text), known) in known.iter_mut().filter(|(_, known)| !known.told) {
@@ -116,7 +136,8 @@ impl Events {
                 if !allowance.take() {
                     return Ok(());
                 }
-                write(server, instance, seen, key, ("Warning", "Problem", text)).await?;
+                let words = ("Warning", "Problem", text.as_str());
+                write((server, instance), seen, key, words, known.news).await?;
             }
             known.told = true;
         }
@@ -151,11 +172,11 @@ fn identify(problem: &Problem) -> Option<Id> {
 }
 
 async fn write(
-    server: &Server,
-    instance: &str,
+    (server, instance): (&Server, &str),
     seen: &Seen,
     key: &Key,
     (kind, reason, note): (&str, &str, &str),
+    news: News,
 ) -> Result<(), String> {
     // An object that is gone has nobody who would look.
     let Some(facts) = seen.find(key) else {
@@ -208,6 +229,11 @@ async fn write(
     let parameters = PostParams::default();
     let created = events.create(&parameters, &event);
     match server.answer(created).await {
+        Err(kube::Error::Api(status))
+            if status.reason == "AlreadyExists" && news == News::Found =>
+        {
+            Ok(())
+        }
         Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
             let old = server.answer(events.get_opt(&name)).await;
             let count = old.ok().flatten().and_then(|old| old.series);
