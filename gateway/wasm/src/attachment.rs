@@ -1,6 +1,12 @@
 //! Attachments: a plugin in an Ingress's chain, with its configuration there.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use proxy::filter::{Exchange, Hooks};
 
@@ -17,6 +23,9 @@ use crate::{
 /// forget it.
 pub struct Attachment {
     id: u32,
+    /// What it keeps for a request is told apart by this: ids are those of one plugin only, chains have
+    /// several.
+    number: u32,
     place: u64,
     scope: String,
     config: Arc<str>,
@@ -36,10 +45,12 @@ impl Attachment {
         scope: &str,
         config: String,
     ) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let has = |hook| plugin.component().hooks().contains(&hook);
         let shared = plugin.shared();
         Self {
             id,
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             place,
             rates: shared.rates(scope),
             values: shared.values(namespace),
@@ -116,6 +127,11 @@ impl Attachment {
 
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Its number in the process.
+    pub(crate) fn number(&self) -> u32 {
+        self.number
     }
 
     pub(crate) fn place(&self) -> u64 {

@@ -159,16 +159,16 @@ impl Guest {
             .ok_or_else(|| Error::msg("no attachment"))
     }
 
-    /// The exchange behind a handle, with the id of whom it is lent to.
+    /// The exchange behind a handle, with the number of whom it is lent to.
     fn exchange(&mut self, call: u32) -> Result<(&mut Exchange, u32)> {
         self.count()?;
-        let id = self.attachment.as_ref().map(|attachment| attachment.id());
+        let number = self.attachment.as_ref().map(|own| own.number());
         let lent = self.exchange.is_some() && call == self.call;
         if !lent {
             return Err(self.stop("a request was used after the call that it was lent for"));
         }
-        match (self.exchange.as_deref_mut(), id) {
-            (Some(exchange), Some(id)) => Ok((exchange, id)),
+        match (self.exchange.as_deref_mut(), number) {
+            (Some(exchange), Some(number)) => Ok((exchange, number)),
             (None, _) | (_, None) => Err(Error::msg("no exchange")),
         }
     }

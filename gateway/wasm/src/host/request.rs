@@ -145,13 +145,13 @@ impl wit::types::HostRequest for Guest {
     }
 
     fn state(&mut self, handle: Handle, key: String) -> Result<Option<Vec<u8>>> {
-        let (exchange, id) = self.request(&handle)?;
-        Ok(exchange.kept(id, &key).map(<[u8]>::to_vec))
+        let (exchange, own) = self.request(&handle)?;
+        Ok(exchange.kept(own, &key).map(<[u8]>::to_vec))
     }
 
     fn set_state(&mut self, handle: Handle, key: String, value: Vec<u8>) -> Set {
-        let (exchange, id) = self.request(&handle)?;
-        Ok(exchange.keep(id, key, value).map_err(refusal))
+        let (exchange, own) = self.request(&handle)?;
+        Ok(exchange.keep(own, key, value).map_err(refusal))
     }
 
     fn pin(&mut self, handle: Handle, endpoint: String, strict: bool) -> Result<bool> {

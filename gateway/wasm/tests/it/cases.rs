@@ -175,6 +175,21 @@ fn response_after(exchange: &Exchange, key: &str) -> Value {
     }
 }
 
+fn plugin_of(component: &Arc<Component>, grants: Grants) -> Arc<Plugin> {
+    let spec = PluginSpec {
+        name: "default/probe".to_owned(),
+        component: Arc::clone(component),
+        grants,
+        limits: Limits {
+            time: Duration::from_millis(500),
+            ..Limits::default()
+        },
+        isolation: Isolation::Shared,
+        shared: Arc::new(Shared::default()),
+    };
+    Plugin::new(engine(), spec).expect("a plugin")
+}
+
 /// What differs from what is expected.
 fn run(component: &Arc<Component>, case: &Value) -> Vec<String> {
     let name = case["name"].as_str().expect("a name");
@@ -184,18 +199,7 @@ fn run(component: &Arc<Component>, case: &Value) -> Vec<String> {
             wrong.push(format!("{place}:\n  got {got}\n  not {expected}"));
         }
     };
-    let spec = PluginSpec {
-        name: "default/probe".to_owned(),
-        component: Arc::clone(component),
-        grants: grants(case),
-        limits: Limits {
-            time: Duration::from_millis(500),
-            ..Limits::default()
-        },
-        isolation: Isolation::Shared,
-        shared: Arc::new(Shared::default()),
-    };
-    let plugin = Plugin::new(engine(), spec).expect("a plugin");
+    let plugin = plugin_of(component, grants(case));
     let attachment = attach_with(&plugin, &case["config"].to_string()).expect(name);
     let nothing = serde_json::Map::new();
     let mut instances = Instances::new();
@@ -280,10 +284,35 @@ fn probe() -> Vec<u8> {
     component.expect("a component")
 }
 
+/// One for all tests: building it takes a while.
+fn component() -> &'static Arc<Component> {
+    static COMPONENT: OnceLock<Arc<Component>> = OnceLock::new();
+    COMPONENT.get_or_init(|| {
+        let component = Component::load(engine(), &probe());
+        Arc::new(component.expect("the probe loads"))
+    })
+}
+
+#[test]
+fn filters_of_two_plugins_keep_apart_what_they_keep_for_a_request() {
+    let mut instances = Instances::new();
+    let mut lent = lent(&Value::Null);
+    for value in ["one", "two"] {
+        let plugin = plugin_of(component(), grants(&Value::Null));
+        let config =
+            json!({"onRequest": [{"state": "k"}, {"set-state": ["k", value]}, {"state": "k"}]});
+        let attachment = attach_with(&plugin, &config.to_string()).expect("accepted");
+        let (back, verdict) = instances.on_request(&attachment, lent);
+        let Ok(RequestVerdict::Respond(answer)) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert_eq!(body(&answer), json!([null, null, value]));
+        lent = back;
+    }
+}
+
 #[test]
 fn the_gateway_fulfils_all_cases_of_the_sdk() {
-    let component = Component::load(engine(), &probe());
-    let component = Arc::new(component.expect("the probe loads"));
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../sdk/cases");
     let (mut number, mut wrong) = (0, Vec::new());
     for entry in std::fs::read_dir(folder).expect("the cases") {
@@ -291,7 +320,7 @@ fn the_gateway_fulfils_all_cases_of_the_sdk() {
         let text = std::fs::read_to_string(&path).expect("a file");
         let cases: Vec<Value> = serde_json::from_str(&text).expect("cases");
         number += cases.len();
-        wrong.extend(cases.iter().flat_map(|case| run(&component, case)));
+        wrong.extend(cases.iter().flat_map(|case| run(component(), case)));
     }
     assert!(number > 30, "only {number} cases were found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
