@@ -53,6 +53,7 @@ mod verdict;
 
 pub mod clock;
 pub mod http_client;
+pub mod interest;
 pub mod key_value;
 pub mod log;
 pub mod metrics;

@@ -3,7 +3,7 @@
 
 use std::{error::Error, fmt};
 
-use crate::sys;
+use crate::{Request, sys};
 
 /// How a bucket fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,12 @@ impl Bucket {
     /// leave first.
     pub fn take(&self, key: &str, tokens: u32) -> Decision {
         sys::bucket_take(&self.0, key, tokens)
+    }
+
+    /// Takes tokens from the bucket of the request's client: of its address, of which only so many bits count
+    /// where it is one of IPv6. Cheaper than a key made of the address, and no key means the same bucket.
+    pub fn take_client(&self, request: &Request, ipv6_prefix: u8, tokens: u32) -> Decision {
+        sys::bucket_take_client(&self.0, &request.0, ipv6_prefix, tokens)
     }
 }
 

@@ -173,4 +173,17 @@ impl Request {
     pub fn hash_by(&mut self, key: impl AsRef<[u8]>) {
         self.0.hash_by(key.as_ref());
     }
+
+    /// As [`Self::pin`], with [`Self::hash_by`] where a key is given, for a session that is to go on as it
+    /// is: where this endpoint then answers, as one of the backend whose `service:port` has this hash
+    /// (FNV-1a of 32 bits), the response hook of this filter has nothing to do and is not called.
+    pub fn resume(
+        &mut self,
+        endpoint: &str,
+        backend: u32,
+        strict: bool,
+        key: Option<&[u8]>,
+    ) -> bool {
+        self.0.resume(endpoint, backend, strict, key)
+    }
 }

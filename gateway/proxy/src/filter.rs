@@ -23,7 +23,7 @@ use http::Response;
 use route::{FilterRef, IngressName, OnError};
 
 pub(crate) use chain::{Chain, Filtered, Link};
-pub use exchange::{Exchange, Facts, Pinned, Services, Steering, final_status};
+pub use exchange::{Exchange, Facts, Pinned, Resumed, Services, Steering, final_status};
 pub use fields::{Change, FieldError, Message, Spent, name, value};
 pub(crate) use streams::{StreamError, Streams};
 
@@ -41,6 +41,16 @@ pub trait Filter: fmt::Debug + Send + Sync {
     /// How it fails at every request, if it does.
     fn fault(&self) -> Option<Fault> {
         None
+    }
+
+    /// Whether its request hook has anything to do with a request.
+    fn looks_at_request(&self, _exchange: &Exchange) -> bool {
+        true
+    }
+
+    /// Whether its response hook has anything to do with a response.
+    fn looks_at_response(&self, _exchange: &Exchange) -> bool {
+        true
     }
 
     /// Decides what becomes of a request.

@@ -121,7 +121,10 @@ impl Run<'_> {
     /// The hooks of the request; the answer that one of them made.
     async fn request(&mut self) -> Result<Option<http::Response<Bytes>>, End> {
         let (filter, hooks) = (self.filter, self.filter.hooks());
-        if let Some(exchange) = self.exchange.take_if(|_| hooks.request) {
+        if let Some(exchange) = self
+            .exchange
+            .take_if(|own| hooks.request && filter.looks_at_request(own))
+        {
             let (back, verdict) = filter.on_request(exchange).answer().await;
             self.exchange = Some(back);
             if let RequestVerdict::Respond(own) = verdict? {
@@ -148,7 +151,10 @@ impl Run<'_> {
     /// The hooks of a response, also of one that the filter made.
     async fn response(&mut self) -> Result<(), End> {
         let (filter, hooks) = (self.filter, self.filter.hooks());
-        if let Some(exchange) = self.exchange.take_if(|_| hooks.response) {
+        if let Some(exchange) = self
+            .exchange
+            .take_if(|own| hooks.response && filter.looks_at_response(own))
+        {
             let (back, verdict) = filter.on_response(exchange).answer().await;
             self.exchange = Some(back);
             if let ResponseVerdict::Replace(own) = verdict? {

@@ -134,6 +134,14 @@ impl Filter for Attached {
         self.attachment.plugin().limits().body
     }
 
+    fn looks_at_request(&self, exchange: &Exchange) -> bool {
+        self.attachment.looks_at_request(exchange)
+    }
+
+    fn looks_at_response(&self, exchange: &Exchange) -> bool {
+        self.attachment.looks_at_response(exchange)
+    }
+
     fn on_request(&self, exchange: Box<Exchange>) -> Asked<RequestVerdict> {
         if !self.attachment.hooks().request {
             return Asked::Done((exchange, Ok(RequestVerdict::Next)));

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -15,7 +15,7 @@ use crate::{
     component::Hook,
     failure::Failure,
     flood::{Gate, Line},
-    host::{Rates, Values},
+    host::{Interest, Rates, Values},
     plugin::Plugin,
 };
 
@@ -34,6 +34,8 @@ pub struct Attachment {
     rates: Arc<Rates>,
     values: Arc<Values>,
     breaker: Breaker,
+    /// What its request hook is for, if that is not every request.
+    interest: OnceLock<Interest>,
     gate: Gate,
 }
 
@@ -64,6 +66,7 @@ impl Attachment {
                 response_stream: has(Hook::ResponseStream),
             },
             breaker: Breaker::default(),
+            interest: OnceLock::new(),
             gate: Gate::new(LINES),
             plugin: Arc::clone(plugin),
         }
@@ -123,6 +126,23 @@ impl Attachment {
         let (namespace, ingress) = (&*ingress.namespace, &*ingress.name);
         let request = exchange.facts.id.to_str().unwrap_or_default();
         tracing::error!(target: "plugin", plugin, filter, namespace, ingress, request, "{failure}");
+    }
+
+    /// What it said when its configuration was tried. Each instance is told the same and says the same.
+    pub(crate) fn is_for(&self, interest: Interest) {
+        let _ = self.interest.set(interest);
+    }
+
+    /// Whether its request hook has anything to do with a request. One that fails at the moment has: it
+    /// closes the route.
+    pub(crate) fn looks_at_request(&self, exchange: &Exchange) -> bool {
+        let covers = |interest: &Interest| interest.covers(&exchange.request.headers);
+        self.interest.get().is_none_or(covers) || self.breaker.is_touched()
+    }
+
+    /// Whether its response hook has anything to do with a response.
+    pub(crate) fn looks_at_response(&self, exchange: &Exchange) -> bool {
+        !exchange.goes_on(self.number) || self.breaker.is_touched()
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -40,9 +40,14 @@ impl Default for Breaker {
 }
 
 impl Breaker {
+    /// Whether the filter has failed of late.
+    pub(crate) fn is_touched(&self) -> bool {
+        self.touched.load(Ordering::Relaxed)
+    }
+
     /// Whether the filter may be called.
     pub(crate) fn admits(&self) -> bool {
-        !self.touched.load(Ordering::Relaxed) || self.admits_at(Instant::now())
+        !self.is_touched() || self.admits_at(Instant::now())
     }
 
     /// After a failure. If that opens it: for how long.

@@ -1,8 +1,10 @@
 //! What a guest can reach: the data of its store, and the calls that it may make.
 
 mod clock;
+mod cookies;
 pub(crate) mod handles;
 mod http_client;
+mod interest;
 mod key_value;
 mod log;
 mod metrics;
@@ -21,6 +23,7 @@ use wasmtime::{
 
 pub(crate) use handles::{BucketHandle, RequestHandle, ResponseHandle};
 pub(crate) use http_client::SENDS;
+pub(crate) use interest::Interest;
 pub(crate) use key_value::Values;
 pub(crate) use metrics::Metrics;
 pub use metrics::{Counted, Sample};
@@ -66,6 +69,8 @@ pub(crate) struct Guest {
     exchange: Option<Box<Exchange>>,
     attachment: Option<Arc<Attachment>>,
     buckets: Vec<Option<Arc<rate_limit::Bucket>>>,
+    /// What the configuration that it has just been given is for, if it said so.
+    interest: Option<Interest>,
     /// What ended the guest, where the host did.
     verdict: Option<&'static str>,
     /// The last line of this call that is an error.
@@ -88,6 +93,7 @@ impl Guest {
             exchange: None,
             attachment: None,
             buckets: Vec::new(),
+            interest: None,
             verdict: None,
             said: None,
         }
@@ -116,6 +122,11 @@ impl Guest {
     /// After a call: it acts for nobody, so that no attachment lives on in an idle instance.
     pub(crate) fn end(&mut self) {
         self.attachment = None;
+    }
+
+    /// After `configure`: what the configuration is for, if it said so.
+    pub(crate) fn interest(&mut self) -> Option<Interest> {
+        self.interest.take()
     }
 
     /// Gives back what was lent.
@@ -215,6 +226,7 @@ pub(crate) fn link(linker: &mut Linker<Guest>, granted: &[Capability]) -> Result
     wit::types::add_to_linker::<_, Own>(linker, |guest| guest)?;
     wit::log::add_to_linker::<_, Own>(linker, |guest| guest)?;
     wit::clock::add_to_linker::<_, Own>(linker, |guest| guest)?;
+    wit::interest::add_to_linker::<_, Own>(linker, |guest| guest)?;
     for capability in granted {
         match capability {
             Capability::Random => wit::random::add_to_linker::<_, Own>(linker, |guest| guest)?,

@@ -177,6 +177,9 @@ impl Instance {
                 message: line(&refusal.message, 300),
             }])
         })?;
+        if let Some(interest) = self.store.data_mut().interest() {
+            attachment.is_for(interest);
+        }
         self.configured.insert(id, Arc::downgrade(attachment));
         Ok(())
     }

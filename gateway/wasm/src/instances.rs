@@ -54,7 +54,7 @@ impl Instances {
         attachment: &Arc<Attachment>,
         exchange: Box<Exchange>,
     ) -> (Box<Exchange>, Result<RequestVerdict, Failure>) {
-        if !attachment.has(Hook::Request) {
+        if !attachment.has(Hook::Request) || !attachment.looks_at_request(&exchange) {
             return (exchange, Ok(RequestVerdict::Next));
         }
         self.ask(OnRequest, attachment, exchange)
@@ -67,7 +67,10 @@ impl Instances {
         attachment: &Arc<Attachment>,
         exchange: Box<Exchange>,
     ) -> (Box<Exchange>, Result<ResponseVerdict, Failure>) {
-        if !attachment.has(Hook::Response) || exchange.response.is_none() {
+        if !attachment.has(Hook::Response)
+            || exchange.response.is_none()
+            || !attachment.looks_at_response(&exchange)
+        {
             return (exchange, Ok(ResponseVerdict::Next));
         }
         self.ask(OnResponse, attachment, exchange)

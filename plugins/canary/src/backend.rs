@@ -77,6 +77,16 @@ impl Backend {
         &self.session
     }
 
+    /// The header that its rules look at.
+    pub(crate) fn header(&self) -> Option<&str> {
+        self.header.as_ref().map(|(name, _)| name.as_str())
+    }
+
+    /// The cookie that its rules look at.
+    pub(crate) fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
+    }
+
     /// Its share.
     pub(crate) fn weight(&self) -> u32 {
         self.weight

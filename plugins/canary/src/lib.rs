@@ -14,7 +14,7 @@ mod backend;
 mod config;
 mod pattern;
 
-use portcullis_sdk::{prelude::*, random};
+use portcullis_sdk::{interest, prelude::*, random};
 use session::{Session, backend_hash};
 
 use backend::{Backend, Choice};
@@ -45,11 +45,13 @@ impl Filter for Canary {
         });
         let backends = config.backends.into_iter().enumerate();
         let backends = backends.map(|(index, backend)| Backend::new(index, backend));
-        Ok(Self {
+        let canary = Self {
             backends: backends.collect::<Result<_, _>>()?,
             weight_total: config.weight_total,
             sticky,
-        })
+        };
+        canary.say_what_it_is_for();
+        Ok(canary)
     }
 
     fn on_request(&self, request: &mut Request) -> Result<RequestVerdict> {
@@ -67,6 +69,17 @@ impl Filter for Canary {
 }
 
 impl Canary {
+    /// Chance may choose any request; rules and sessions are only about those that have what they look at.
+    fn say_what_it_is_for(&self) {
+        if self.backends.iter().any(|backend| backend.weight() > 0) {
+            return;
+        }
+        let headers: Vec<&str> = self.backends.iter().filter_map(Backend::header).collect();
+        let cookies = self.backends.iter().filter_map(Backend::cookie);
+        let session = self.sticky.iter().map(|sticky| sticky.cookie.as_str());
+        interest::requests_with(&headers, &cookies.chain(session).collect::<Vec<_>>());
+    }
+
     /// Where a request goes; none is the Ingress's own backend.
     fn choose(&self, request: &Request) -> Option<&Backend> {
         if let Some(chosen) = self.by_session(request) {

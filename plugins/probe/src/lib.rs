@@ -13,7 +13,7 @@
 //! - `response`: `status`, `headers`, `backend`, `endpoint`: what the backend answers; where it is missing, the
 //!   response hook is not called;
 //! - `rounds`: what is expected of the first request, the second, and so on, of one filter with one configuration:
-//!   `onRequest` and `onResponse`: the results, as JSON, or `"fails"`; `request`: the request afterwards, `path`,
+//!   `onRequest` and `onResponse`: the results, as JSON, `"fails"`, or `"goes on"` where the hook was not called; `request`: the request afterwards, `path`,
 //!   `headers`, `backend`, `pin`, `hash`; `response`: the response afterwards, `status` and `headers`. What is
 //!   missing is not looked at. A request ends before the next begins.
 //!
@@ -22,7 +22,7 @@
 mod operation;
 mod text;
 
-use portcullis_sdk::{prelude::*, serde_json::Value};
+use portcullis_sdk::{interest, prelude::*, serde_json::Value};
 
 use operation::{Operation, Session};
 use text::Text;
@@ -34,6 +34,8 @@ struct Config {
     on_request: Option<Vec<Operation>>,
     /// The calls of the response hook.
     on_response: Option<Vec<Operation>>,
+    /// The fields and the cookies of the requests that it is for; without any, it is for all.
+    requests_with: Option<(Vec<String>, Vec<String>)>,
     /// The answer of the hooks, whose body is the results.
     #[serde(default)]
     answer: Answer,
@@ -64,6 +66,10 @@ impl Filter for Probe {
     type Config = Config;
 
     fn new(config: Config) -> Result<Self, ConfigError> {
+        if let Some((fields, cookies)) = &config.requests_with {
+            let (fields, cookies) = (borrowed(fields), borrowed(cookies));
+            interest::requests_with(&fields, &cookies);
+        }
         Ok(Self(config))
     }
 
@@ -86,6 +92,10 @@ impl Filter for Probe {
         let results = results.map(|operation| session.on_response(operation, request, response));
         Ok(self.answer(results.collect()).into())
     }
+}
+
+fn borrowed(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
 }
 
 impl Probe {

@@ -48,6 +48,8 @@ pub(crate) enum Operation {
     SetState(Text, Text),
     Pin(Text, bool),
     HashBy(Text),
+    /// The endpoint, the hash of its backend, whether strictly, the key.
+    Resume(Text, u32, bool, Option<Text>),
     Status,
     SetStatus(u16),
     ResponseHeader(Text),
@@ -67,6 +69,8 @@ pub(crate) enum Operation {
     /// Its name and rules, each `[tokens, per-ms, burst]`; later ones name it by its place.
     OpenBucket(Text, Vec<(u32, u32, u32)>),
     Take(usize, Text, u32),
+    /// The bucket, how many bits of an IPv6 address count, how many tokens.
+    TakeClient(usize, u8, u32),
     Acquire(Text, u32),
     KvGet(Text),
     KvSet(Text, Text, Option<u32>),
@@ -101,6 +105,14 @@ impl Session {
                 request.hash_by(key.bytes());
                 Value::Null
             }
+            Operation::Resume(endpoint, backend, strict, key) => {
+                let key = key.as_ref().map(Text::bytes);
+                json!(request.resume(&endpoint.text(), *backend, *strict, key.as_deref()))
+            }
+            Operation::TakeClient(index, prefix, tokens) => match self.buckets.get(*index) {
+                Some(bucket) => decision(bucket.take_client(request, *prefix, *tokens)),
+                None => json!({"error": "no bucket"}),
+            },
             Operation::Repeat(times, operation) => (0..*times)
                 .map(|_| self.on_request(operation, request))
                 .last()

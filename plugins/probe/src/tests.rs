@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use portcullis_sdk::{
-    Header,
+    Header, ResponseVerdict,
     testing::{
         Outcome, RequestBuilder, ResponseBuilder, ResponseOutcome, filter, request, response,
     },
@@ -99,9 +99,14 @@ fn backend_response(given: &Value) -> ResponseBuilder {
     }
 }
 
-fn results(failure: Option<&str>, body: impl FnOnce() -> Vec<u8>) -> Value {
+fn results(
+    failure: Option<&str>,
+    next: impl FnOnce() -> bool,
+    body: impl FnOnce() -> Vec<u8>,
+) -> Value {
     match failure {
         Some(_) => json!("fails"),
+        None if next() => json!("goes on"),
         None => serde_json::from_slice(&body()).expect("JSON"),
     }
 }
@@ -159,7 +164,8 @@ fn run(case: &Value) -> Vec<String> {
         let place = format!("{name}, round {number}");
         let outcome = filter.request(client_request(case));
         if let Some(expected) = round.get("onRequest") {
-            let got = results(outcome.failure(), || outcome.answer().body.clone());
+            let next = || outcome.passes();
+            let got = results(outcome.failure(), next, || outcome.answer().body.clone());
             compare(format!("{place}: onRequest"), got, expected);
         }
         let expected = round.get("request").and_then(Value::as_object);
@@ -175,7 +181,8 @@ fn run(case: &Value) -> Vec<String> {
         };
         let outcome = outcome.response(backend_response(given));
         if let Some(expected) = round.get("onResponse") {
-            let got = results(outcome.failure(), || outcome.answer().body.clone());
+            let next = || *outcome.verdict() == ResponseVerdict::Next;
+            let got = results(outcome.failure(), next, || outcome.answer().body.clone());
             compare(format!("{place}: onResponse"), got, expected);
         }
         let expected = round.get("response").and_then(Value::as_object);

@@ -7,31 +7,26 @@ use sha2::{Digest, Sha256};
 
 use crate::{address, config::Key};
 
-/// By what a request is counted. Each kind has a name space of its own: no header's value is taken for an
-/// address.
-pub(crate) fn of(key: &Key, ipv6_prefix: u8, request: &Request) -> String {
+/// By what a request is counted, if that is not its client. Each kind has a name space of its own: no header's
+/// value is taken for an address.
+pub(crate) fn own(key: &Key, request: &Request) -> Option<String> {
     // Escaped, different bytes make different texts, also where they are no UTF-8.
-    let found = match key {
+    match key {
         Key::ClientIp => None,
         Key::Header(name) => {
             let value = request.header(name);
             value.map(|value| format!("header {}", value.escape_ascii()))
         }
         Key::Cookie(name) => request.cookie(name).map(|value| format!("cookie {value}")),
-    };
-    found.unwrap_or_else(|| {
-        let text = request.client_ip_text();
-        // An IPv4 address counts as it is: most requests are spared reading and writing it.
-        if !text.contains(':') {
-            return "client ".to_owned() + &text;
-        }
-        match request.client_ip() {
-            IpAddr::V4(address) => format!("client {address}"),
-            address @ IpAddr::V6(_) => {
-                format!("client {}", address::start(address, ipv6_prefix))
-            }
-        }
-    })
+    }
+}
+
+/// The client of a request, as a text.
+pub(crate) fn client(ipv6_prefix: u8, request: &Request) -> String {
+    match request.client_ip() {
+        IpAddr::V4(address) => format!("client {address}"),
+        address @ IpAddr::V6(_) => format!("client {}", address::start(address, ipv6_prefix)),
+    }
 }
 
 /// A key that the gateway takes: a long one becomes its hash, which nobody can forge.

@@ -54,27 +54,42 @@ impl Filter for RateLimit {
                 return Ok(RequestVerdict::Next);
             }
         }
-        let mut key = key::of(&config.key, config.ipv6_prefix, request);
-        if config.scope == Scope::Route {
-            key = format!("{}{}\n{key}", request.rule_host(), request.rule_path());
-        }
-        let key = key::fitting(key);
+        let own = key::own(&config.key, request);
+        // Most requests are counted by their client alone, which the gateway knows without a text.
+        let by_client = own.is_none() && config.scope != Scope::Route;
+        let needs_text = !by_client || config.connections.is_some();
+        let key = needs_text.then(|| self.key(own, request));
 
         // First the tokens, then the permit: a request that finds no permit has been charged, as in nginx.
         if let Some(bucket) = &self.bucket {
-            let decision = bucket.take(&key, 1);
+            let decision = match &key {
+                Some(key) if !by_client => bucket.take(key, 1),
+                _ => bucket.take_client(request, config.ipv6_prefix, 1),
+            };
             if !decision.allowed {
                 return Ok(self.too_many(decision).into());
             }
         }
-        match config.connections {
-            Some(most) if !acquire(&key, most) => Ok(self.too_many_at_once(most).into()),
+        match (config.connections, key) {
+            (Some(most), Some(key)) if !acquire(&key, most) => {
+                Ok(self.too_many_at_once(most).into())
+            }
             _ => Ok(RequestVerdict::Next),
         }
     }
 }
 
 impl RateLimit {
+    /// By what the request is counted, as a text.
+    fn key(&self, own: Option<String>, request: &Request) -> String {
+        let config = &self.config;
+        let mut key = own.unwrap_or_else(|| key::client(config.ipv6_prefix, request));
+        if config.scope == Scope::Route {
+            key = format!("{}{}\n{key}", request.rule_host(), request.rule_path());
+        }
+        key::fitting(key)
+    }
+
     fn too_many(&self, decision: Decision) -> LocalResponse {
         let wait = seconds(decision.retry_after_ms);
         // The gateway says which limit it was by its burst. Of two with the same it is none that would

@@ -27,12 +27,19 @@ impl<'c> Session<'c> {
             && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
             && is_cookie_safe(endpoint)
             && backend.len() == HASH
-            && backend.bytes().all(|byte| byte.is_ascii_hexdigit());
+            && backend
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         sound.then_some(Self {
             key,
             endpoint,
             backend,
         })
+    }
+
+    /// The hash of its backend as a number.
+    pub fn backend_number(&self) -> u32 {
+        u32::from_str_radix(self.backend, 16).unwrap_or_default()
     }
 
     /// The value of its cookie; none where the endpoint's id cannot stand in one.
@@ -96,6 +103,7 @@ mod tests {
         assert_eq!(hash.len(), 8);
         for value in [
             String::new(),
+            "a.b.811C9DC5".to_owned(),
             "a".to_owned(),
             "a.b".to_owned(),
             "a.b.c".to_owned(),
@@ -126,6 +134,8 @@ mod tests {
     #[test]
     fn the_hash_of_a_backend_is_stable() {
         assert_eq!(backend_hash(""), "811c9dc5");
+        let session = Session::parse("a.b.811c9dc5").unwrap();
+        assert_eq!(session.backend_number(), 0x811c_9dc5);
         assert_eq!(backend_hash("a"), "e40c292c");
         assert_ne!(backend_hash("web:80"), backend_hash("web:8080"));
         assert!(is_cookie_name("INGRESSCOOKIE") && is_cookie_name("__Host-a"));

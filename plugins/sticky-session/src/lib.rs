@@ -35,17 +35,18 @@ impl Filter for StickySession {
         let cookie = request.cookie(&config.cookie);
         let session = cookie.as_deref().and_then(Session::parse);
         // What a cookie names may be gone, or never have been: whoever sends it may have made it up.
-        let strict = !config.change_on_failure;
-        let session = session.filter(|session| request.pin(session.endpoint, strict));
-        if let Some(session) = session {
-            if config.mode == Mode::Balanced {
-                request.hash_by(session.key);
-            }
+        let (strict, balanced) = (!config.change_on_failure, config.mode == Mode::Balanced);
+        // Where it goes on as it is, there is nothing to tell the client, and no response hook.
+        let goes_on = session.is_some_and(|session| {
+            let key = balanced.then_some(session.key.as_bytes());
+            request.resume(session.endpoint, session.backend_number(), strict, key)
+        });
+        if goes_on {
             return Ok(RequestVerdict::Next);
         }
         // The response hook may run on another instance: the key of a new session is kept by the gateway.
         let key = format!("{:016x}", random::u64());
-        if config.mode == Mode::Balanced {
+        if balanced {
             request.hash_by(&key);
         }
         request.set_state(STATE, key)?;

@@ -40,6 +40,8 @@ pub(crate) struct Steering {
 pub(crate) struct Pin {
     pub(crate) endpoint: String,
     pub(crate) strict: bool,
+    /// The hash of the backend of a session that goes on there.
+    pub(crate) resumed: Option<u32>,
 }
 
 /// One request and what becomes of it.
@@ -148,8 +150,16 @@ impl Exchange {
         Ok(())
     }
 
-    /// The first cookie of a name. What is not a pair, or not text, is passed over.
+    /// The first cookie of a name, where it is text. What is not a pair is passed over.
     pub(crate) fn cookie(&self, name: &str) -> Option<String> {
+        String::from_utf8(self.cookie_bytes(name)?.to_vec()).ok()
+    }
+
+    pub(crate) fn has_cookie(&self, name: &str) -> bool {
+        self.cookie_bytes(name).is_some()
+    }
+
+    fn cookie_bytes(&self, name: &str) -> Option<&[u8]> {
         let fields = self.state.request.headers.get_all(http::header::COOKIE);
         let mut pairs = fields
             .iter()
@@ -158,8 +168,8 @@ impl Exchange {
                 let (key, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=')?);
                 Some((key.trim_ascii(), value.get(1..)?.trim_ascii()))
             });
-        let (_, value) = pairs.find(|(key, _)| *key == name.as_bytes())?;
-        String::from_utf8(value.to_vec()).ok()
+        let found = pairs.find(|(key, _)| *key == name.as_bytes());
+        found.map(|(_, value)| value)
     }
 
     /// The first parameter of a name.
@@ -168,6 +178,18 @@ impl Exchange {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         let (_, value) = pairs.find(|(key, _)| key == name)?;
         Some(value.into_owned())
+    }
+
+    /// Whether what has answered is where the filter's session goes on as it is.
+    pub(crate) fn goes_on(&self) -> bool {
+        let (Some(pin), Some((backend, endpoint))) = (&self.state.steering.pin, &self.answered_by)
+        else {
+            return false;
+        };
+        let hash = backend.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        pin.endpoint == *endpoint && pin.resumed == Some(hash)
     }
 
     /// What the filter has kept under a key.

@@ -3,11 +3,12 @@
 use std::{
     cell::{Cell, RefCell, RefMut},
     collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
     rc::Rc,
     time::Duration,
 };
 
-use super::{Bucket, Exchange, Steering, metrics::Metrics, values::Values};
+use super::{Bucket, Exchange, Message, Steering, metrics::Metrics, values::Values};
 use crate::{
     http_client::{HttpError, Incoming},
     log::Level,
@@ -46,6 +47,8 @@ pub(crate) struct Gateway {
     pub(crate) values: RefCell<Values>,
     /// What other servers answer, by URL.
     pub(crate) servers: RefCell<Vec<(String, Result<Incoming, HttpError>)>>,
+    /// The fields and cookies of the requests that the filter is for, if it said so.
+    interest: RefCell<Option<[Vec<String>; 2]>>,
     random: Cell<u64>,
     buckets: RefCell<HashMap<String, Bucket>>,
     permits: Rc<RefCell<HashMap<String, u32>>>,
@@ -101,6 +104,7 @@ impl Gateway {
             metrics: RefCell::default(),
             values: RefCell::default(),
             servers: RefCell::default(),
+            interest: RefCell::default(),
             random: Cell::new(1),
             buckets: RefCell::default(),
             permits: Rc::default(),
@@ -116,6 +120,9 @@ impl Gateway {
         exchange: Option<Exchange>,
         run: impl FnOnce() -> V,
     ) -> (Option<Exchange>, Result<V, String>) {
+        if phase == Phase::Configure {
+            self.interest.take();
+        }
         *self.call.borrow_mut() = Some(Call {
             phase,
             calls_left: CALLS,
@@ -228,6 +235,42 @@ impl Gateway {
         bucket.take(key, tokens, self.now.get())
     }
 
+    pub(crate) fn take_client(&self, bucket: &Bucket, ipv6_prefix: u8, tokens: u32) -> Decision {
+        let client = self.lent(|_, exchange| exchange.facts.client.to_canonical());
+        let network = match client {
+            IpAddr::V4(_) => client,
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(128_u32.saturating_sub(ipv6_prefix.into()));
+                Ipv6Addr::from_bits(address.to_bits() & mask.unwrap_or(0)).into()
+            }
+        };
+        // Longer than any key that a filter can give.
+        let key = format!("{network}{:>width$}", "", width = KEY);
+        bucket.take(&key, tokens, self.now.get())
+    }
+
+    /// What the configuration that is being tried is for.
+    pub(crate) fn is_for(&self, fields: &[&str], cookies: &[&str]) {
+        self.count();
+        let configures = |call: &Call| call.phase == Phase::Configure;
+        if !self.call.borrow().as_ref().is_none_or(configures) {
+            stop("`requests-with` is for `configure`");
+        }
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let few = fields.len() + cookies.len() <= NAMES;
+        *self.interest.borrow_mut() = few.then(|| [owned(fields), owned(cookies)]);
+    }
+
+    /// Whether the request hook has anything to do with a request.
+    pub(crate) fn looks_at(&self, exchange: &Exchange) -> bool {
+        let interest = self.interest.borrow();
+        interest.as_ref().is_none_or(|[fields, cookies]| {
+            let all = exchange.fields(Message::Request);
+            let has = |name: &String| all.is_some_and(|all| all.contains_key(name));
+            fields.iter().any(has) || cookies.iter().any(|name| exchange.has_cookie(name))
+        })
+    }
+
     pub(crate) fn acquire(&self, key: &str, max: u32) -> bool {
         if key.len() > KEY {
             stop("a key of `acquire` has at most 1 KiB");
@@ -283,5 +326,7 @@ const LINES: u32 = 20;
 const LINE: usize = 1 << 10;
 /// How many names of buckets one filter of one chain may have.
 const BUCKETS: usize = 64;
+/// How many names are looked for in each request.
+const NAMES: usize = 64;
 /// The longest key.
 const KEY: usize = 1 << 10;

@@ -1,11 +1,13 @@
 //! The real gateway, through the bindings.
 
+mod convert;
+
 use crate::{
     Header, HeaderError, RerouteError,
     export::bindings::{
         base::portcullis::filter::{log, types},
         capabilities::portcullis::filter::{
-            clock, http_client as http, key_value, metrics, random, rate_limit,
+            clock, http_client as http, interest, key_value, metrics, random, rate_limit,
         },
     },
     http_client::{HttpError, Incoming, Outgoing},
@@ -135,6 +137,16 @@ impl Request {
     pub(crate) fn hash_by(&self, key: &[u8]) {
         self.0.hash_by(key);
     }
+
+    pub(crate) fn resume(
+        &self,
+        endpoint: &str,
+        backend: u32,
+        strict: bool,
+        key: Option<&[u8]>,
+    ) -> bool {
+        self.0.resume(endpoint, backend, strict, key)
+    }
 }
 
 /// A response that is lent.
@@ -199,6 +211,12 @@ pub(crate) fn clock_wall() -> u64 {
     clock::wall()
 }
 
+pub(crate) fn interest_requests_with(fields: &[&str], cookies: &[&str]) {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let (fields, cookies): (Vec<String>, Vec<String>) = (owned(fields), owned(cookies));
+    interest::requests_with(&fields, &cookies);
+}
+
 pub(crate) fn random_u64() -> u64 {
     random::get_u64()
 }
@@ -235,13 +253,16 @@ pub(crate) fn bucket_open(name: &str, rules: &[Rule]) -> Result<Bucket, String> 
 }
 
 pub(crate) fn bucket_take(bucket: &Bucket, key: &str, tokens: u32) -> Decision {
-    let decision = bucket.take(key, tokens);
-    Decision {
-        allowed: decision.allowed,
-        limit: decision.limit,
-        remaining: decision.remaining,
-        retry_after_ms: decision.retry_after_ms,
-    }
+    bucket.take(key, tokens).into()
+}
+
+pub(crate) fn bucket_take_client(
+    bucket: &Bucket,
+    request: &Request,
+    ipv6_prefix: u8,
+    tokens: u32,
+) -> Decision {
+    bucket.take_client(&request.0, ipv6_prefix, tokens).into()
 }
 
 pub(crate) fn acquire(key: &str, max: u32) -> bool {
@@ -289,56 +310,5 @@ pub(crate) fn http_send(request: &Outgoing) -> Result<Incoming, HttpError> {
         Err(http::HttpError::Connect(why)) => Err(HttpError::Connect(why)),
         Err(http::HttpError::TooLarge) => Err(HttpError::TooLarge),
         Err(http::HttpError::Protocol(what)) => Err(HttpError::Protocol(what)),
-    }
-}
-
-impl From<types::Header> for Header {
-    fn from(header: types::Header) -> Self {
-        Self {
-            name: header.name,
-            value: header.value,
-        }
-    }
-}
-
-impl From<Header> for types::Header {
-    fn from(header: Header) -> Self {
-        Self {
-            name: header.name,
-            value: header.value,
-        }
-    }
-}
-
-impl From<types::HeaderError> for HeaderError {
-    fn from(error: types::HeaderError) -> Self {
-        match error {
-            types::HeaderError::InvalidName => Self::InvalidName,
-            types::HeaderError::InvalidValue => Self::InvalidValue,
-            types::HeaderError::Forbidden => Self::Forbidden,
-            types::HeaderError::TooLarge => Self::TooLarge,
-            types::HeaderError::TooMany => Self::TooMany,
-        }
-    }
-}
-
-impl From<key_value::KvError> for KeyValueError {
-    fn from(error: key_value::KvError) -> Self {
-        match error {
-            key_value::KvError::TooLarge => Self::TooLarge,
-            key_value::KvError::Full => Self::Full,
-            key_value::KvError::Conflict => Self::Conflict,
-        }
-    }
-}
-
-impl From<Level> for log::Level {
-    fn from(level: Level) -> Self {
-        match level {
-            Level::Debug => Self::Debug,
-            Level::Info => Self::Info,
-            Level::Warn => Self::Warn,
-            Level::Error => Self::Error,
-        }
     }
 }

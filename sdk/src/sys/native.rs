@@ -56,6 +56,25 @@ fn fields(of: Message) -> Vec<Header> {
     })
 }
 
+/// Chooses an endpoint, where it can take a session that it has had before.
+fn pinned(endpoint: &str, strict: bool, resumed: Option<u32>, key: Option<&[u8]>) -> bool {
+    let gateway = current();
+    let pinned = change(|exchange| {
+        let steering = &mut exchange.state.steering;
+        let keeps = endpoint.len() <= 256 && gateway.keeps_session(steering, endpoint);
+        if keeps {
+            steering.pin = Some(Pin {
+                endpoint: endpoint.to_owned(),
+                strict,
+                resumed,
+            });
+            steering.hash = key.map(<[u8]>::to_vec).or(steering.hash.take());
+        }
+        keeps
+    });
+    pinned.unwrap_or(false)
+}
+
 impl Request {
     pub(crate) fn method(&self) -> String {
         look(|exchange| exchange.state.request.method.to_string())
@@ -175,17 +194,17 @@ impl Request {
     }
 
     pub(crate) fn pin(&self, endpoint: &str, strict: bool) -> bool {
-        let gateway = current();
-        let pinned = change(|exchange| {
-            let steering = &mut exchange.state.steering;
-            let keeps = endpoint.len() <= 256 && gateway.keeps_session(steering, endpoint);
-            if keeps {
-                let endpoint = endpoint.to_owned();
-                steering.pin = Some(Pin { endpoint, strict });
-            }
-            keeps
-        });
-        pinned.unwrap_or(false)
+        pinned(endpoint, strict, None, None)
+    }
+
+    pub(crate) fn resume(
+        &self,
+        endpoint: &str,
+        backend: u32,
+        strict: bool,
+        key: Option<&[u8]>,
+    ) -> bool {
+        pinned(endpoint, strict, Some(backend), key)
     }
 
     pub(crate) fn hash_by(&self, key: &[u8]) {

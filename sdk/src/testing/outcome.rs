@@ -28,6 +28,9 @@ pub struct ResponseOutcome<'f, F> {
 impl<'f, F: Filter> Outcome<'f, F> {
     pub(super) fn of(filter: &'f TestFilter<F>, request: RequestBuilder) -> Self {
         let exchange = request.exchange();
+        if !filter.gateway.looks_at(&exchange) {
+            return Self::seen_by_none(filter, exchange);
+        }
         let (mut exchange, verdict) = filter.run(Phase::Request, exchange, |filter| {
             filter.on_request(&mut Request(sys::Request))
         });
@@ -50,9 +53,13 @@ impl<'f, F: Filter> Outcome<'f, F> {
     }
 
     pub(super) fn unseen(filter: &'f TestFilter<F>, request: RequestBuilder) -> Self {
+        Self::seen_by_none(filter, request.exchange())
+    }
+
+    fn seen_by_none(filter: &'f TestFilter<F>, exchange: Exchange) -> Self {
         Self {
             filter,
-            exchange: request.exchange(),
+            exchange,
             verdict: Ok(RequestVerdict::Next),
         }
     }
@@ -134,6 +141,13 @@ impl<'f, F: Filter> Outcome<'f, F> {
         } = self;
         exchange.state.response = Some(response.parts);
         exchange.answered_by = response.answered_by;
+        if exchange.goes_on() {
+            return ResponseOutcome {
+                filter,
+                exchange,
+                verdict: Ok(ResponseVerdict::Next),
+            };
+        }
         let (mut exchange, verdict) = filter.run(Phase::Response, exchange, |filter| {
             filter.on_response(&Request(sys::Request), &mut Response(sys::Response))
         });

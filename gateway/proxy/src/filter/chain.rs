@@ -72,6 +72,11 @@ impl Filtered {
         link.counted(self.worker, now - began, verdict)
     }
 
+    /// Whether the exchange is such; one that is away is asked for all the same.
+    fn is(&self, such: impl FnOnce(&Exchange) -> bool) -> bool {
+        self.exchange.as_deref().is_none_or(such)
+    }
+
     /// What is not a hook comes between: its time is nobody's.
     fn pause(&mut self) {
         self.since = None;
@@ -141,7 +146,8 @@ impl Chain {
         filtered.pause();
         for (index, link) in self.links.iter().enumerate() {
             filtered.reached = index + 1;
-            if !link.hooks.request {
+            let seen = |exchange: &Exchange| link.filter.looks_at_request(exchange);
+            if !(link.hooks.request && filtered.is(seen)) {
                 continue;
             }
             let verdict = filtered.ask(link, |filter, exchange| filter.on_request(exchange));
@@ -163,7 +169,8 @@ impl Chain {
         filtered.pause();
         for (index, link) in self.links.iter().enumerate().rev() {
             let called = index < filtered.reached || !link.hooks.request;
-            if !(called && link.hooks.response) {
+            let seen = |exchange: &Exchange| link.filter.looks_at_response(exchange);
+            if !(called && link.hooks.response && filtered.is(seen)) {
                 continue;
             }
             let verdict = filtered.ask(link, |filter, exchange| filter.on_response(exchange));

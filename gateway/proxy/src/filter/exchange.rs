@@ -54,6 +54,17 @@ pub struct Pinned {
     pub endpoint: String,
     /// Whether to fail rather than to choose another.
     pub strict: bool,
+    /// Who goes on with a session there, if anybody does.
+    pub resumed: Option<Resumed>,
+}
+
+/// A session that goes on as it is where the endpoint answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// Whose session it is.
+    pub attachment: u32,
+    /// The hash of its backend: FNV-1a, 32 bits, of `service:port`.
+    pub backend: u32,
 }
 
 /// One request and what became of it. It is moved into an instance for a call, and out again.
@@ -252,6 +263,15 @@ impl Exchange {
         change(&mut self.steering);
     }
 
+    /// Whether what has answered is where the attachment's session goes on as it is.
+    pub fn goes_on(&self, attachment: u32) -> bool {
+        let (Some(pin), Some((backend, endpoint))) = (&self.steering.pin, &self.answered_by) else {
+            return false;
+        };
+        let own = pin.resumed.filter(|own| own.attachment == attachment);
+        own.is_some_and(|own| *pin.endpoint == **endpoint && own.backend == fnv(backend))
+    }
+
     /// What there is to send it to.
     pub fn services(&self) -> &dyn Services {
         &*self.services
@@ -294,6 +314,13 @@ impl Exchange {
     pub fn hold(&mut self, permit: Box<dyn Any + Send>) {
         self.permits.push(permit);
     }
+}
+
+/// FNV-1a, 32 bits.
+fn fnv(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 /// A status that ends an exchange.

@@ -32,6 +32,8 @@ enum Act {
     Pass,
     Answer,
     Fail,
+    /// As `Pass`, if it were called: it has nothing to do with any request or response.
+    LookAway,
     /// As `Pass`, but not at once.
     Wait,
     Double,
@@ -68,6 +70,14 @@ impl Filter for Scripted {
 
     fn body_limit(&self) -> usize {
         10
+    }
+
+    fn looks_at_request(&self, _exchange: &Exchange) -> bool {
+        self.act != Act::LookAway
+    }
+
+    fn looks_at_response(&self, _exchange: &Exchange) -> bool {
+        self.act != Act::LookAway
     }
 
     fn on_request(&self, exchange: Box<Exchange>) -> Asked<RequestVerdict> {
@@ -190,6 +200,17 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 
 fn called(calls: &Calls) -> Vec<String> {
     std::mem::take(&mut calls.lock().unwrap())
+}
+
+#[test]
+fn a_filter_that_has_nothing_to_do_with_it_is_not_called() {
+    let (looks_away, pass) = (Act::LookAway, Act::Pass);
+    let acts = [looks_away, pass, looks_away];
+    let (chain, calls) = chain(&acts.map(|act| (act, OnError::Closed, BOTH)));
+    let mut filtered = filtered();
+    assert!(now(chain.on_request(&mut filtered)).unwrap().is_none());
+    assert!(now(chain.on_response(&mut filtered)).unwrap().is_none());
+    assert_eq!(called(&calls), ["b request", "b response"]);
 }
 
 #[test]

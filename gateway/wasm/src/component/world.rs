@@ -186,4 +186,4 @@ fn unavailable(interface: &str) -> LoadError {
 }
 
 /// What every plugin may import.
-const UNGRANTED: [&str; 3] = ["types", "log", "clock"];
+const UNGRANTED: [&str; 4] = ["types", "log", "clock", "interest"];

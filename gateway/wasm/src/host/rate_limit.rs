@@ -4,6 +4,7 @@ mod bucket;
 
 use std::{
     collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -13,8 +14,8 @@ use wasmtime::{Result, component::Resource};
 
 pub(super) use bucket::Bucket;
 
-use super::{BucketHandle, Guest, Phase, wit};
-use bucket::Rule;
+use super::{BucketHandle, Guest, Phase, RequestHandle, wit};
+use bucket::{Key, Rule};
 use wit::rate_limit::{Decision, Rule as WitRule};
 
 /// The buckets and permits of one item of one Ingress's chain.
@@ -145,11 +146,19 @@ impl wit::rate_limit::HostBucket for Guest {
         if key.len() > KEY {
             return Err(self.stop("a key of `take` has at most 1 KiB"));
         }
-        let index = usize::try_from(handle.rep()).unwrap_or(usize::MAX);
-        let Some(bucket) = self.buckets.get(index).and_then(Option::as_ref) else {
-            return Err(self.stop("this bucket was dropped"));
-        };
-        Ok(bucket.take(&key, tokens, Instant::now()))
+        take(self, &handle, Key::Text(&key), tokens)
+    }
+
+    fn take_client(
+        &mut self,
+        handle: Resource<BucketHandle>,
+        request: Resource<RequestHandle>,
+        ipv6_prefix: u8,
+        tokens: u32,
+    ) -> Result<Decision> {
+        let client = self.request(&request)?.0.facts.client;
+        let key = Key::Client(network(client, ipv6_prefix));
+        take(self, &handle, key, tokens)
     }
 
     fn drop(&mut self, handle: Resource<BucketHandle>) -> Result<()> {
@@ -159,6 +168,28 @@ impl wit::rate_limit::HostBucket for Guest {
         }
         Ok(())
     }
+}
+
+fn take(
+    guest: &mut Guest,
+    handle: &Resource<BucketHandle>,
+    key: Key<'_>,
+    tokens: u32,
+) -> Result<Decision> {
+    let index = usize::try_from(handle.rep()).unwrap_or(usize::MAX);
+    let Some(bucket) = guest.buckets.get(index).and_then(Option::as_ref) else {
+        return Err(guest.stop("this bucket was dropped"));
+    };
+    Ok(bucket.take(key, tokens, Instant::now()))
+}
+
+/// The first address of a client's network, where it is one of IPv6.
+fn network(client: IpAddr, ipv6_prefix: u8) -> IpAddr {
+    let IpAddr::V6(address) = client.to_canonical() else {
+        return client.to_canonical();
+    };
+    let mask = u128::MAX.checked_shl(128_u32.saturating_sub(ipv6_prefix.into()));
+    IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask.unwrap_or(0)))
 }
 
 /// How many names of buckets one filter of one chain may have.
@@ -185,6 +216,17 @@ mod tests {
         drop(second);
         assert!(rates.permits.0.lock().unwrap().is_empty());
         assert!(rates.acquire(key(), 0).is_none());
+    }
+
+    #[test]
+    fn clients_of_one_network_are_one() {
+        let network = |client: &str, prefix| network(client.parse().unwrap(), prefix).to_string();
+        assert_eq!(network("192.0.2.1", 64), "192.0.2.1");
+        assert_eq!(network("::ffff:192.0.2.1", 64), "192.0.2.1");
+        assert_eq!(network("2001:db8:1:2:3::4", 64), "2001:db8:1:2::");
+        assert_eq!(network("2001:db8::1", 128), "2001:db8::1");
+        assert_eq!(network("2001:db8::1", 255), "2001:db8::1");
+        assert_eq!(network("2001:db8::1", 0), "::");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The request that is lent to a guest.
 
 use http::HeaderValue;
-use proxy::filter::{Change, FieldError, Message, Pinned};
+use proxy::filter::{Change, Exchange, FieldError, Message, Pinned, Resumed};
 use wasmtime::{Result, component::Resource};
 
-use super::{Guest, RequestHandle, refusal, wit};
+use super::{Guest, RequestHandle, cookies, refusal, wit};
 use wit::types::{Header, HeaderError, RerouteError};
 
 type Handle = Resource<RequestHandle>;
@@ -51,7 +51,8 @@ impl wit::types::HostRequest for Guest {
 
     fn cookie(&mut self, handle: Handle, name: String) -> Result<Option<String>> {
         let fields = &self.request(&handle)?.0.request.headers;
-        Ok(cookie(fields, &name))
+        let value = cookies::find(fields, &name);
+        Ok(value.and_then(|value| String::from_utf8(value.to_vec()).ok()))
     }
 
     fn query(&mut self, handle: Handle, name: String) -> Result<Option<String>> {
@@ -155,14 +156,37 @@ impl wit::types::HostRequest for Guest {
     }
 
     fn pin(&mut self, handle: Handle, endpoint: String, strict: bool) -> Result<bool> {
-        let Some(exchange) = self.request_mut(&handle)? else {
+        let pin = Pinned {
+            endpoint,
+            strict,
+            resumed: None,
+        };
+        Ok(pinned(self, &handle, pin)?.is_some())
+    }
+
+    fn resume(
+        &mut self,
+        handle: Handle,
+        endpoint: String,
+        backend: u32,
+        strict: bool,
+        key: Option<Vec<u8>>,
+    ) -> Result<bool> {
+        let own = self.attachment.as_ref().map(|own| own.number());
+        let pin = Pinned {
+            endpoint,
+            strict,
+            resumed: own.map(|attachment| Resumed {
+                attachment,
+                backend,
+            }),
+        };
+        let Some(exchange) = pinned(self, &handle, pin)? else {
             return Ok(false);
         };
-        let services = exchange.services();
-        if endpoint.len() > 256 || !services.keeps_session(&exchange.steering, &endpoint) {
-            return Ok(false);
+        if key.is_some() {
+            exchange.steer(|steering| steering.hash = key);
         }
-        exchange.steer(|steering| steering.pin = Some(Pinned { endpoint, strict }));
         Ok(true)
     }
 
@@ -177,6 +201,23 @@ impl wit::types::HostRequest for Guest {
         // Requests are only ever lent.
         Ok(())
     }
+}
+
+/// Chooses an endpoint, where it can take a session that it has had before.
+fn pinned<'g>(
+    guest: &'g mut Guest,
+    handle: &Handle,
+    pin: Pinned,
+) -> Result<Option<&'g mut Exchange>> {
+    let Some(exchange) = guest.request_mut(handle)? else {
+        return Ok(None);
+    };
+    let services = exchange.services();
+    if pin.endpoint.len() > 256 || !services.keeps_session(&exchange.steering, &pin.endpoint) {
+        return Ok(None);
+    }
+    exchange.steer(|steering| steering.pin = Some(pin));
+    Ok(Some(exchange))
 }
 
 fn change(guest: &mut Guest, handle: &Handle, change: Change, name: &str, value: &[u8]) -> Set {
@@ -199,41 +240,4 @@ pub(super) fn list(fields: &http::HeaderMap) -> Vec<Header> {
         value: value.as_bytes().to_vec(),
     };
     fields.iter().map(header).collect()
-}
-
-/// The first cookie of a name. What is not a pair, or not text, is passed over.
-fn cookie(fields: &http::HeaderMap, name: &str) -> Option<String> {
-    let values = fields.get_all(http::header::COOKIE);
-    let mut pairs = values
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b';'))
-        .filter_map(|pair| {
-            let at = pair.iter().position(|&byte| byte == b'=')?;
-            let (key, value) = pair.split_at(at);
-            Some((key.trim_ascii(), value.get(1..)?.trim_ascii()))
-        });
-    let (_, value) = pairs.find(|(key, _)| *key == name.as_bytes())?;
-    String::from_utf8(value.to_vec()).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http::{HeaderMap, HeaderValue, header::COOKIE};
-
-    #[test]
-    fn the_first_cookie_of_a_name_counts_and_broken_ones_do_not_matter() {
-        let mut fields = HeaderMap::new();
-        for value in [&b"=;;a; b=1;c = 2 "[..], b"b=3; d=\xff; e=x=y; f="] {
-            fields.append(COOKIE, HeaderValue::from_bytes(value).unwrap());
-        }
-        let find = |name| cookie(&fields, name);
-        assert_eq!(find("a"), None);
-        assert_eq!(find("b").as_deref(), Some("1"));
-        assert_eq!(find("c").as_deref(), Some("2"));
-        assert_eq!(find("d"), None);
-        assert_eq!(find("e").as_deref(), Some("x=y"));
-        assert_eq!(find("f").as_deref(), Some(""));
-        assert_eq!(find("g"), None);
-    }
 }

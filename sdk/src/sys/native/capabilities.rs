@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Request;
 use crate::{
     http_client::{HttpError, Incoming, Outgoing},
     key_value::KeyValueError,
@@ -93,6 +94,19 @@ pub(crate) fn bucket_open(name: &str, rules: &[Rule]) -> Result<Bucket, String> 
 
 pub(crate) fn bucket_take(bucket: &Bucket, key: &str, tokens: u32) -> Decision {
     current().take(bucket, key, tokens)
+}
+
+pub(crate) fn bucket_take_client(
+    bucket: &Bucket,
+    _: &Request,
+    ipv6_prefix: u8,
+    tokens: u32,
+) -> Decision {
+    current().take_client(bucket, ipv6_prefix, tokens)
+}
+
+pub(crate) fn interest_requests_with(fields: &[&str], cookies: &[&str]) {
+    current().is_for(fields, cookies);
 }
 
 pub(crate) fn acquire(key: &str, max: u32) -> bool {

@@ -37,7 +37,11 @@ fn ready(count: u16) -> Vec<Config> {
 fn pin(port: u16, strict: bool) -> Steering {
     let endpoint = id(&endpoint(port, EndpointState::Ready)).to_string();
     Steering {
-        pin: Some(Pinned { endpoint, strict }),
+        pin: Some(Pinned {
+            endpoint,
+            strict,
+            resumed: None,
+        }),
         ..Steering::default()
     }
 }

@@ -73,6 +73,32 @@ fn undoing_gives_back_every_field_in_its_place() {
 }
 
 #[test]
+fn a_session_goes_on_where_its_endpoint_of_its_backend_answers() {
+    let mut exchange = exchange();
+    let resumed = Some(Resumed {
+        attachment: 7,
+        // FNV-1a of `web:80`.
+        backend: 0xcef4_9d81,
+    });
+    exchange.steer(|steering| {
+        steering.pin = Some(Pinned {
+            endpoint: "e1".to_owned(),
+            strict: false,
+            resumed,
+        });
+    });
+    assert!(!exchange.goes_on(7), "nobody has answered");
+    let goes_on = |exchange: &mut Exchange, backend: &str, endpoint: &str| {
+        exchange.answered_by = Some((backend.into(), endpoint.into()));
+        exchange.goes_on(7)
+    };
+    assert!(goes_on(&mut exchange, "web:80", "e1"));
+    assert!(!exchange.goes_on(8), "it is another's");
+    assert!(!goes_on(&mut exchange, "web:80", "e2"));
+    assert!(!goes_on(&mut exchange, "web:81", "e1"));
+}
+
+#[test]
 fn undoing_gives_back_target_status_steering_and_state() {
     let mut exchange = exchange();
     exchange.keep(1, "old".to_owned(), b"1".to_vec()).unwrap();

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -35,8 +36,22 @@ struct Keys {
     rules: Vec<Rule>,
     /// Two generations: a key that is used is in the young one, and when that is full, the old one
     /// goes. So idle keys leave first, and no take ever searches for them.
-    young: HashMap<String, Level, RandomState>,
-    old: HashMap<String, Level, RandomState>,
+    young: Generation,
+    old: Generation,
+}
+
+#[derive(Debug, Default)]
+struct Generation {
+    texts: HashMap<String, Level, RandomState>,
+    clients: HashMap<IpAddr, Level, RandomState>,
+}
+
+/// Whose bucket it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Key<'k> {
+    Text(&'k str),
+    /// A client, or a network of them.
+    Client(IpAddr),
 }
 
 /// How full the bucket of a key is, for each rule.
@@ -46,12 +61,18 @@ struct Level {
     at: Instant,
 }
 
+impl<'k> From<&'k str> for Key<'k> {
+    fn from(text: &'k str) -> Self {
+        Self::Text(text)
+    }
+}
+
 impl Bucket {
     pub(super) fn new(rules: Vec<Rule>) -> Self {
         Self(Mutex::new(Keys {
             rules,
-            young: HashMap::default(),
-            old: HashMap::default(),
+            young: Generation::default(),
+            old: Generation::default(),
         }))
     }
 
@@ -60,10 +81,11 @@ impl Bucket {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).rules = rules;
     }
 
-    pub(super) fn take(&self, key: &str, wanted: u32, now: Instant) -> Decision {
+    pub(super) fn take<'k>(&self, key: impl Into<Key<'k>>, wanted: u32, now: Instant) -> Decision {
+        let key = key.into();
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let keys = &mut *keys;
-        if !keys.young.contains_key(key) {
+        if keys.young.get(key).is_none() {
             if keys.young.len() >= GENERATION {
                 keys.old = std::mem::take(&mut keys.young);
             }
@@ -71,13 +93,40 @@ impl Bucket {
                 tokens: Vec::new(),
                 at: now,
             });
-            keys.young.insert(key.to_owned(), level);
+            keys.young.insert(key, level);
         }
-        let Some(level) = keys.young.get_mut(key) else {
+        let Some(level) = keys.young.get(key) else {
             return REFUSED;
         };
         level.fill(&keys.rules, now);
         level.take(&keys.rules, wanted)
+    }
+}
+
+impl Generation {
+    fn len(&self) -> usize {
+        self.texts.len() + self.clients.len()
+    }
+
+    fn get(&mut self, key: Key<'_>) -> Option<&mut Level> {
+        match key {
+            Key::Text(text) => self.texts.get_mut(text),
+            Key::Client(address) => self.clients.get_mut(&address),
+        }
+    }
+
+    fn remove(&mut self, key: Key<'_>) -> Option<Level> {
+        match key {
+            Key::Text(text) => self.texts.remove(text),
+            Key::Client(address) => self.clients.remove(&address),
+        }
+    }
+
+    fn insert(&mut self, key: Key<'_>, level: Level) {
+        match key {
+            Key::Text(text) => self.texts.insert(text.to_owned(), level),
+            Key::Client(address) => self.clients.insert(address, level),
+        };
     }
 }
 

@@ -81,7 +81,7 @@ fn a_clock_that_stands_still_or_goes_back_gives_no_tokens() {
 fn at_most_100_000_keys_stay_and_idle_ones_leave_first() {
     let (bucket, now) = (bucket(&[rule(1, 60_000, 1)]), Instant::now());
     for number in 0..250_000 {
-        assert!(bucket.take(&number.to_string(), 1, now).allowed);
+        assert!(bucket.take(number.to_string().as_str(), 1, now).allowed);
         if number % 10_000 == 0 {
             bucket.take("busy", 1, now);
         }
