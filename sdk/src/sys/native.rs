@@ -68,7 +68,7 @@ fn pinned(endpoint: &str, strict: bool, resumed: Option<u32>, key: Option<&[u8]>
                 strict,
                 resumed,
             });
-            steering.hash = key.map(<[u8]>::to_vec).or(steering.hash.take());
+            steering.hash = key.map(<[u8]>::to_vec).or_else(|| steering.hash.take());
         }
         keeps
     });
