@@ -66,46 +66,75 @@ enum Spoken {
     Http2,
 }
 
-/// Serves a connection to its end.
+/// Serves a connection to its end. What it is made of lies in boxes: a task is moved about while it is
+/// spawned, and keeps room for the largest of its steps for as long as it runs.
 pub(crate) async fn serve<W: Wire>(worker: Rc<Worker>, socket: W, address: SocketAddr, kind: Kind) {
     let conn = Conn::new();
-    worker.connections.add(&conn);
+    let listed = worker.connections.add(&conn);
+    if let Some((session, guard, spoken)) = admit(&worker, &conn, (socket, address, kind)).await {
+        match spoken {
+            Spoken::Http1 => http1::serve(session, guard).await,
+            Spoken::Http2 => Box::pin(http2::serve(session, *guard)).await,
+        }
+    }
+    worker.connections.remove(listed, conn);
+}
+
+/// A connection that has begun to speak HTTP.
+type Admitted<W> = (Rc<Session>, Box<Guard<Socket<W>>>, Spoken);
+
+/// Sets a connection up; `None` where it ended before its first request.
+async fn admit<W: Wire>(
+    worker: &Rc<Worker>,
+    conn: &Arc<Conn>,
+    accepted: (W, SocketAddr, Kind),
+) -> Option<Admitted<W>> {
+    let client = accepted.1;
     let setup = tokio::select! {
         biased;
-        ready = set_up(&worker, &conn, (socket, address, kind)) => ready,
+        ready = set_up(worker, conn, accepted) => ready,
         // Whatever the verdict: there is nothing to finish yet.
         _ = conn.verdict() => Err(SetupError::Timeout),
     };
-    let (stream, peer, spoken, read) = match setup {
-        Ok(ready) => ready,
+    match setup {
+        Ok(ready) => Some(guarded(worker, conn, ready)),
         Err(error) => {
             if matches!(error, SetupError::Timeout) {
                 worker.stats.cut.fetch_add(1, Relaxed);
             }
-            tracing::debug!(client = %address, %error, "connection ended early");
-            return;
+            tracing::debug!(%client, %error, "connection ended early");
+            None
         }
-    };
+    }
+}
+
+/// Puts the guard before what has been set up.
+fn guarded<W: Wire>(
+    worker: &Rc<Worker>,
+    conn: &Arc<Conn>,
+    (stream, peer, spoken, read): Ready<W>,
+) -> Admitted<W> {
     let limits = &worker.gateway.settings.limits;
     let sni = match &stream {
         Stream::Tls(stream) => stream.get_ref().1.server_name().map(Arc::from),
         Stream::Plain(_) => None,
     };
     let session = Rc::new(Session {
-        worker: Rc::clone(&worker),
-        conn: Arc::clone(&conn),
+        worker: Rc::clone(worker),
+        conn: Arc::clone(conn),
         peer,
         sni,
     });
     let plain = matches!(stream, Stream::Plain(_));
-    match spoken {
+    let conn = Arc::clone(conn);
+    let guard = match spoken {
         Spoken::Http1 => {
             conn.set_framed(Framed::Http1);
             let mut guard = Guard::new(stream, conn, limits, read);
             if plain {
                 guard.spare_shutdown();
             }
-            http1::serve(session, guard).await;
+            guard
         }
         Spoken::Http2 => {
             conn.set_framed(Framed::Http2);
@@ -113,11 +142,10 @@ pub(crate) async fn serve<W: Wire>(worker: Rc<Worker>, socket: W, address: Socke
             if worker.gateway.is_draining() {
                 conn.decide(Verdict::Finish);
             }
-            let guard = Guard::http2(stream, conn, limits, read);
-            // Boxed, as all of a task's memory is held for as long as it runs.
-            Box::pin(http2::serve(session, guard)).await;
+            Guard::http2(stream, conn, limits, read)
         }
-    }
+    };
+    (session, Box::new(guard), spoken)
 }
 
 /// A client's socket.
@@ -149,7 +177,7 @@ async fn set_up<W: Wire>(
         Kind::Https => {
             let (stats, failed) = (&worker.stats, true);
             let mut attempt = Attempt { stats, failed };
-            let stream = tls::shake_hands(socket, worker).await;
+            let stream = Box::pin(tls::shake_hands(socket, worker)).await;
             let stream = stream.map_err(SetupError::Tls)?;
             attempt.failed = false;
             Stream::Tls(Box::new(stream))

@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, cmp::Reverse, sync::Arc, time::Duration};
 
+use slab::Slab;
+
 use crate::{
     overload::Pressure,
     settings::Timeouts,
@@ -11,19 +13,31 @@ use crate::{
 /// The connections of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    all: RefCell<Vec<Arc<Conn>>>,
+    all: RefCell<Slab<Arc<Conn>>>,
 }
 
+/// The place of a connection among them.
+#[derive(Debug)]
+pub(crate) struct Listed(usize);
+
 impl Connections {
-    pub(crate) fn add(&self, conn: &Arc<Conn>) {
-        self.all.borrow_mut().push(Arc::clone(conn));
+    pub(crate) fn add(&self, conn: &Arc<Conn>) -> Listed {
+        Listed(self.all.borrow_mut().insert(Arc::clone(conn)))
+    }
+
+    /// Forgets a connection that ends, at once: the next one has its memory while it is in the caches.
+    /// One that goes on as a tunnel stays until the sweep finds that it has ended.
+    pub(crate) fn remove(&self, listed: Listed, conn: Arc<Conn>) {
+        if Arc::strong_count(&conn) == 2 {
+            self.all.borrow_mut().try_remove(listed.0);
+        }
     }
 
     /// Goes over all connections: forgets ended ones, and ends stalled ones.
     pub(crate) fn sweep(&self, limits: &Timeouts, finishing: Option<u64>) {
         let now = tick();
         let mut all = self.all.borrow_mut();
-        all.retain(|conn| {
+        all.retain(|_, conn| {
             // Only this list still holds it: the connection has ended.
             if Arc::strong_count(conn) == 1 {
                 return false;
@@ -47,7 +61,8 @@ impl Connections {
         }
         let now = tick();
         let all = self.all.borrow();
-        let held = all.iter().filter(|conn| Arc::strong_count(conn) > 1);
+        let all = all.iter().map(|(_, conn)| conn);
+        let held = all.filter(|conn| Arc::strong_count(conn) > 1);
         let mut held: Vec<(Held, &Arc<Conn>)> = held
             .filter_map(|conn| conn.held(now, pressure).map(|held| (held, conn)))
             .collect();
@@ -71,7 +86,7 @@ impl Connections {
 
     /// Asks every connection to finish what runs.
     pub(crate) fn finish_http2(&self) {
-        for conn in self.all.borrow().iter() {
+        for (_, conn) in self.all.borrow().iter() {
             if conn.is_http2() {
                 conn.decide(Verdict::Finish);
             }
@@ -83,7 +98,7 @@ impl Connections {
         self.all
             .borrow()
             .iter()
-            .filter(|conn| Arc::strong_count(conn) > 1)
+            .filter(|(_, conn)| Arc::strong_count(conn) > 1)
             .count()
     }
 }

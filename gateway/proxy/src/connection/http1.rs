@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Serves it to its end.
-pub(super) async fn serve<W: Wire>(session: Rc<Session>, mut guard: Guard<Socket<W>>) {
+pub(super) async fn serve<W: Wire>(session: Rc<Session>, mut guard: Box<Guard<Socket<W>>>) {
     // Boxed, so that a parked connection does not hold the room for it.
     while let Some(parked) = Box::pin(awake(&session, guard)).await {
         guard = parked;
@@ -37,8 +37,8 @@ pub(super) async fn serve<W: Wire>(session: Rc<Session>, mut guard: Guard<Socket
 /// Serves requests until the connection ends, or is parked: then it comes back.
 async fn awake<W: Wire>(
     session: &Rc<Session>,
-    guard: Guard<Socket<W>>,
-) -> Option<Guard<Socket<W>>> {
+    guard: Box<Guard<Socket<W>>>,
+) -> Option<Box<Guard<Socket<W>>>> {
     let conn = Arc::clone(&session.conn);
     let limits = &session.worker.gateway.settings.limits;
     let buffer = limits.write_buffer.max(limits.head_size + 8 * 1024);
