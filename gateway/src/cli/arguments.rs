@@ -8,9 +8,9 @@ use std::{
 };
 
 use ingress::{Access, Mode, Place, Publishing};
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::EnvFilter;
 
-use crate::{memory::Limit, publish, shipped::SHIPPED};
+use crate::{log, memory::Limit, publish, shipped::SHIPPED};
 
 use super::{
     Mistakes, Reader, ReadingFlags, RunFlags, ServingFlags, StatusFlags, limits::Read,
@@ -284,22 +284,9 @@ fn workers() -> usize {
 
 fn log_filter(level: Option<&str>, reader: &mut Reader) -> EnvFilter {
     let Some(text) = level else {
-        let filter = EnvFilter::builder()
-            .with_default_directive(LevelFilter::INFO.into())
-            .from_env_lossy();
-        // One warns of each folder that goes before its watch does, which is how folders go; the other
-        // of each request that fails, which is a problem here, and told once.
-        return ["notify=error", "kube_client=off"]
-            .into_iter()
-            .filter_map(|quiet| quiet.parse().ok())
-            .fold(filter, EnvFilter::add_directive);
+        return log::environment();
     };
-    // Alone, a word that is no level would name a target, and silence all others.
-    let levels = text.split(',').filter(|part| !part.contains('='));
-    let known = levels
-        .map(str::parse::<LevelFilter>)
-        .all(|level| level.is_ok());
-    EnvFilter::try_new(text).ok().filter(|_| known).unwrap_or_else(|| {
+    log::filter(text).unwrap_or_else(|| {
         let hint = "write off, error, warn, info, debug or trace, or targets with levels: info,hyper=debug";
         reader.mistake("--log-level", text, "is no level", hint);
         EnvFilter::new("info")

@@ -123,6 +123,18 @@ async fn frames_that_ask_for_nothing_are_cut_and_others_are_served() {
 
 /// RFC 7541 section 7.3: a byte that stands for a field of 3,900.
 #[tokio::test]
+async fn no_frame_of_a_client_is_worth_a_line_of_the_log() {
+    let (gw, _up) = start().await;
+    let said = gw.log().len();
+    is_cut(&gw, "answers to pings never sent", 3_000, |number| {
+        Frame::of(Kind::Ping, flag::ACK, 0, number.to_be_bytes().repeat(2)).bytes()
+    })
+    .await;
+    let log = gw.log();
+    assert_eq!(log.get(said..).unwrap_or_default(), [] as [&str; 0]);
+}
+
+#[tokio::test]
 async fn few_bytes_that_stand_for_large_heads_take_no_memory() {
     let (gw, up) = start().await;
     let whole = flag::END_HEADERS | flag::END_STREAM;
