@@ -71,7 +71,8 @@ enum Spoken {
 pub(crate) async fn serve<W: Wire>(worker: Rc<Worker>, socket: W, address: SocketAddr, kind: Kind) {
     let conn = Conn::new();
     let listed = worker.connections.add(&conn);
-    if let Some((session, guard, spoken)) = admit(&worker, &conn, (socket, address, kind)).await {
+    let admitted = Box::pin(admit(&worker, &conn, (socket, address, kind))).await;
+    if let Some((session, guard, spoken)) = admitted {
         match spoken {
             Spoken::Http1 => http1::serve(session, guard).await,
             Spoken::Http2 => Box::pin(http2::serve(session, *guard)).await,

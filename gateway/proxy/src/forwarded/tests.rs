@@ -94,3 +94,13 @@ fn a_mapped_address_is_an_ipv4_address() {
     );
     assert_eq!(told["x-forwarded-for"], "203.0.113.7, 10.0.0.1");
 }
+
+#[test]
+fn the_longest_address_is_told_whole() {
+    // With a suffix of IPv4 there would be 45 bytes; Rust writes these as groups.
+    let longest = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+    let (peer, proxies) = peer(longest, &[]);
+    let told = told(&peer, &proxies, HeaderMap::new());
+    assert_eq!(told["x-real-ip"], longest);
+    assert_eq!(told["x-forwarded-for"], longest);
+}
