@@ -30,17 +30,18 @@ pub(crate) async fn run(plan: &Plan) {
         runners.push(Runner::new(proxy.name, proxy, load));
     }
     println!("\nfilters: CPU µs a request; goal for the three that ship +2");
-    let mut base = 0.0;
-    for (index, score) in race(plan, runners).await.iter().enumerate() {
+    let scores = race(plan, runners).await;
+    let mut base = scores.first();
+    for score in &scores {
         // Each kind of proxy is compared with itself.
-        if index == 0 || score.name.ends_with("none") {
-            base = score.micros;
+        if score.name.ends_with("none") {
+            base = Some(score);
         }
         println!(
             "    {:<15} {:>6.2} {:>+6.2}  {:>9.0}/s",
             score.name,
             score.micros,
-            score.micros - base,
+            base.map_or(f64::NAN, |base| score.above(base)),
             score.rate
         );
     }

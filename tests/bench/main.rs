@@ -3,8 +3,8 @@
 //!     make bench
 //!
 //! The proxy has one core to itself; load and backend share another one. Rounds are interleaved, so that
-//! what else the machine does meets all alike, and of each figure the median is shown. Rates depend on the
-//! machine; ratios hardly do.
+//! what else the machine does meets all alike; of each figure the median is shown, and of each comparison
+//! the median of what each round says. Rates depend on the machine; ratios hardly do.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
@@ -42,7 +42,7 @@ impl Plan {
 
 fn main() {
     let mut plan = Plan {
-        rounds: 7,
+        rounds: 11,
         round: Duration::from_secs(1),
         only: None,
     };

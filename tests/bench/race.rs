@@ -20,6 +20,27 @@ pub(crate) struct Score {
     pub(crate) rate: f64,
     /// How far apart the rounds are: half of them lie within this part of the median.
     pub(crate) spread: f64,
+    /// CPU time a turn in each round.
+    rounds: Vec<f64>,
+}
+
+impl Score {
+    /// How many times as dear as another: the median of what each round says, in which both met the
+    /// same machine. Its speed changes from one round to the next by more than what is compared.
+    pub(crate) fn of(&self, other: &Self) -> f64 {
+        self.median(other, |own, other| own / other)
+    }
+
+    /// How much dearer than another, in microseconds.
+    pub(crate) fn above(&self, other: &Self) -> f64 {
+        self.median(other, |own, other| own - other)
+    }
+
+    fn median(&self, other: &Self, compare: fn(f64, f64) -> f64) -> f64 {
+        let rounds = self.rounds.iter().zip(&other.rounds);
+        let mut compared: Vec<f64> = rounds.map(|(own, other)| compare(*own, *other)).collect();
+        quartile(&mut compared, 2)
+    }
 }
 
 impl<'a> Runner<'a> {
@@ -34,7 +55,7 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// Runs them in turn, round by round; a first round is for warming up.
+/// Runs them in turn, round by round, there and back; a first round is for warming up.
 pub(crate) async fn race(plan: &Plan, mut runners: Vec<Runner<'_>>) -> Vec<Score> {
     for round in 0..=plan.rounds {
         for runner in &mut runners {
@@ -47,12 +68,17 @@ pub(crate) async fn race(plan: &Plan, mut runners: Vec<Runner<'_>>) -> Vec<Score
                 runner.rates.push(turns / plan.round.as_secs_f64());
             }
         }
+        runners.reverse();
+    }
+    if plan.rounds.is_multiple_of(2) {
+        runners.reverse();
     }
     runners.into_iter().map(Runner::score).collect()
 }
 
 impl Runner<'_> {
     fn score(mut self) -> Score {
+        let rounds = self.micros.clone();
         let micros = quartile(&mut self.micros, 2);
         let width = quartile(&mut self.micros, 3) - quartile(&mut self.micros, 1);
         Score {
@@ -60,6 +86,7 @@ impl Runner<'_> {
             micros,
             rate: quartile(&mut self.rates, 2),
             spread: width / micros,
+            rounds,
         }
     }
 }

@@ -121,8 +121,10 @@ async fn measure(plan: &Plan, scenario: &Scenario, proxies: &[Proxy]) {
 
 fn print(scenario: &Scenario, scores: &[Score]) {
     let of = |name: &str| scores.iter().find(|score| score.name == name);
-    let ours = of("portcullis").map_or(f64::NAN, |score| score.micros);
-    let to = |peer: &str| of(peer).map_or(f64::NAN, |score| ours / score.micros);
+    let to = |peer: &str| match (of("portcullis"), of(peer)) {
+        (Some(ours), Some(peer)) => ours.of(peer),
+        _ => f64::NAN,
+    };
     let (nginx, haproxy) = (to("nginx"), to("haproxy"));
     let (ratio, goal, met) = match scenario.goal {
         Goal::OfBest(goal) => {
