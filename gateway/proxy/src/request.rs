@@ -1,11 +1,6 @@
 //! The request: one straight function from its head to the head of its answer.
 
-use std::{
-    convert::Infallible,
-    pin::pin,
-    rc::Rc,
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::{convert::Infallible, pin::pin, rc::Rc, sync::atomic::Ordering::Relaxed};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
@@ -19,7 +14,7 @@ use crate::{
     connection::Session,
     error::Reason,
     exchange::Exchange,
-    filter::{self, Steering, body::Shown},
+    filter::{self, body::Shown},
     forwarded::Origin,
     hop, method, outgoing, redirect, response,
     snapshot::{LiveRoute, Upstream},
@@ -204,11 +199,11 @@ async fn forward(
     let mut reply = upstream::send(&session.worker, &route, to, request).await?;
     exchange.note_endpoint(reply.endpoint.address);
     check_reply(&mut reply, wish.as_ref())?;
-    if keep
-        && let Some(answer) =
-            Box::pin(judge(exchange, &route, steering, (head, &mut reply))).await?
-    {
-        return Ok(Outcome::Local(Box::new(answer)));
+    if keep && filter::head::answered(exchange, &route, steering, &reply.endpoint) {
+        let judged = judge(exchange, &route, (head, &mut reply));
+        if let Some(answer) = Box::pin(judged).await? {
+            return Ok(Outcome::Local(Box::new(answer)));
+        }
     }
     if reply.response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let wish = wish.ok_or(Reason::BadResponse)?;
@@ -251,7 +246,6 @@ async fn show(
 async fn judge(
     exchange: &mut Exchange,
     route: &LiveRoute,
-    steering: Option<Steering>,
     (head, reply): (&mut Parts, &mut Reply),
 ) -> Result<Option<Response<Bytes>>, Reason> {
     let Some(filtered) = exchange.filtered() else {
@@ -262,9 +256,7 @@ async fn judge(
         std::mem::swap(&mut exchange.request, head);
         exchange.request.version = version;
     }
-    let backend = steering.and_then(|steering| steering.backend);
-    let backend = backend.map_or_else(|| Arc::clone(&route.backend), Arc::from);
-    filter::head::response(route, filtered, reply, backend).await
+    filter::head::response(route, filtered, reply).await
 }
 
 /// Whether this is what the guard puts in the place of a head that it refuses.

@@ -77,6 +77,21 @@ async fn a_session_stays_and_its_cookie_is_set_once() {
 }
 
 #[tokio::test]
+async fn the_filter_is_called_once_where_a_session_goes_on() {
+    let ups = backends(2).await;
+    let gw = serving(native("balanced"), &ups).await;
+    let calls = async || {
+        let labels = "namespace=\"default\",ingress=\"web\",filter=\"sticky-session\"";
+        let name = format!("portcullis_filter_calls_total{{{labels}}}");
+        gw.metric(&name).await
+    };
+    let first = sessions(&gw, 10).await;
+    assert_eq!(calls().await, 20.0, "of a request and of its response");
+    assert_eq!(again(&gw, &first).await, first);
+    assert_eq!(calls().await, 30.0, "of a request");
+}
+
+#[tokio::test]
 async fn only_cookie_is_an_affinity() {
     let ups = backends(1).await;
     let gw = serving(nginx(&[("affinity", "ip")]), &ups).await;

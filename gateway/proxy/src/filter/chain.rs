@@ -77,6 +77,13 @@ impl Filtered {
         self.exchange.as_deref().is_none_or(such)
     }
 
+    /// Whether the response hook of a filter at this place is to be called.
+    fn asks_on_response(&self, index: usize, link: &Link) -> bool {
+        let called = index < self.reached || !link.hooks.request;
+        let seen = |exchange: &Exchange| link.filter.looks_at_response(exchange);
+        called && link.hooks.response && self.is(seen)
+    }
+
     /// What is not a hook comes between: its time is nobody's.
     fn pause(&mut self) {
         self.since = None;
@@ -168,9 +175,7 @@ impl Chain {
         let mut replaced = None;
         filtered.pause();
         for (index, link) in self.links.iter().enumerate().rev() {
-            let called = index < filtered.reached || !link.hooks.request;
-            let seen = |exchange: &Exchange| link.filter.looks_at_response(exchange);
-            if !(called && link.hooks.response && filtered.is(seen)) {
+            if !filtered.asks_on_response(index, link) {
                 continue;
             }
             let verdict = filtered.ask(link, |filter, exchange| filter.on_response(exchange));
@@ -179,6 +184,12 @@ impl Chain {
             }
         }
         Ok(replaced)
+    }
+
+    /// Whether any response hook is to be called.
+    pub(crate) fn asks_on_response(&self, filtered: &Filtered) -> bool {
+        let mut links = self.links.iter().enumerate();
+        links.any(|(index, link)| filtered.asks_on_response(index, link))
     }
 
     /// The filters that look at the bodies of requests, in their order.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header, request, response};
 
-use super::{Exchange, Facts, Filtered, Services};
+use super::{Exchange, Facts, Filtered, Services, Steering};
 use crate::{
-    authority::Subject, connection::Session, error::Reason, exchange::Exchange as Accounting,
-    forwarded::Origin, hop, snapshot::LiveRoute, upstream::Reply,
+    authority::Subject, cluster::Endpoint, connection::Session, error::Reason,
+    exchange::Exchange as Accounting, forwarded::Origin, hop, snapshot::LiveRoute, upstream::Reply,
 };
 
 /// Has the route's chain decide on a request. `head` is what it has become afterwards.
@@ -68,12 +68,31 @@ pub(crate) async fn respond(
     Ok(Response::from_parts(head, replaced.unwrap_or(body)))
 }
 
+/// Notes who has answered; whether any filter has anything to do with the response.
+pub(crate) fn answered(
+    accounting: &mut Accounting,
+    route: &LiveRoute,
+    steering: Option<Steering>,
+    endpoint: &Endpoint,
+) -> bool {
+    let Some(filtered) = accounting.filtered() else {
+        return false;
+    };
+    let steered = steering.as_ref().and_then(|own| own.backend.as_deref());
+    let backend = steered.map_or_else(|| Arc::clone(&route.backend), Arc::from);
+    if let Some(exchange) = filtered.exchange() {
+        exchange.answered_by = Some((backend, Arc::clone(&endpoint.id)));
+        // A session that goes on where it was sent needs no response hook.
+        exchange.steering = steering.unwrap_or_default();
+    }
+    route.chain.touches_response_bodies() || route.chain.asks_on_response(filtered)
+}
+
 /// Has the chain decide on the head of a backend's response; what is sent instead, if anything.
 pub(crate) async fn response(
     route: &LiveRoute,
     filtered: &mut Filtered,
     reply: &mut Reply,
-    backend: Arc<str>,
 ) -> Result<Option<Response<Bytes>>, Reason> {
     let response = &mut reply.response;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -88,7 +107,6 @@ pub(crate) async fn response(
         head.version = response.version();
         std::mem::swap(&mut head.headers, response.headers_mut());
         exchange.response = Some(head);
-        exchange.answered_by = Some((backend, Arc::clone(&reply.endpoint.id)));
     }
     let replaced = route.chain.on_response(filtered).await?;
     let head = taken(filtered)?;
