@@ -16,6 +16,10 @@ pub(crate) fn filter(text: &str) -> Option<EnvFilter> {
 }
 
 /// What to log, as `RUST_LOG` says it, which may be anything.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is no flag's, and what it says wrong is not refused"
+)]
 pub(crate) fn environment() -> EnvFilter {
     let text = env::var(EnvFilter::DEFAULT_ENV).ok();
     let text = text.filter(|text| !text.trim().is_empty());

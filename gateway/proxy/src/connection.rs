@@ -78,7 +78,7 @@ pub(crate) async fn serve<W: Wire>(worker: Rc<Worker>, socket: W, address: Socke
             Spoken::Http2 => Box::pin(http2::serve(session, *guard)).await,
         }
     }
-    worker.connections.remove(listed, conn);
+    worker.connections.remove(listed, &conn);
 }
 
 /// A connection that has begun to speak HTTP.

@@ -17,7 +17,7 @@ pub(crate) struct Connections {
 }
 
 /// The place of a connection among them.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Listed(usize);
 
 impl Connections {
@@ -27,8 +27,8 @@ impl Connections {
 
     /// Forgets a connection that ends, at once: the next one has its memory while it is in the caches.
     /// One that goes on as a tunnel stays until the sweep finds that it has ended.
-    pub(crate) fn remove(&self, listed: Listed, conn: Arc<Conn>) {
-        if Arc::strong_count(&conn) == 2 {
+    pub(crate) fn remove(&self, listed: Listed, conn: &Arc<Conn>) {
+        if Arc::strong_count(conn) == 2 {
             self.all.borrow_mut().try_remove(listed.0);
         }
     }
