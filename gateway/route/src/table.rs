@@ -31,6 +31,8 @@ struct Paths {
     /// By the path without its trailing slash: all patterns alike but for that slash take the same
     /// requests, so that only one of them can ever win.
     prefix: HashMap<Box<str>, usize, RandomState>,
+    /// Bytes of the longest of these.
+    longest: usize,
     /// Index into the table's defaults.
     default: Option<usize>,
 }
@@ -126,7 +128,9 @@ impl<T> Table<T> {
             let (index_of, key) = match path {
                 PathPattern::Exact(own) => (&mut paths.exact, own.as_str()),
                 PathPattern::ImplementationSpecific(own) | PathPattern::Prefix(own) => {
-                    (&mut paths.prefix, trimmed(own))
+                    let own = trimmed(own);
+                    paths.longest = paths.longest.max(own.len());
+                    (&mut paths.prefix, own)
                 }
             };
             let other = index_of
@@ -305,14 +309,24 @@ impl Paths {
         if let Some(&index) = self.exact.get(path) {
             return Some(index);
         }
-        // From the whole path up, an element at a time; the root is the empty prefix.
-        let mut rest = trimmed(path);
+        // From the whole path up, an element at a time; the root is the empty prefix. What is longer than
+        // all that could match is not tried: a path may have more elements than that has bytes.
+        let mut rest = start(trimmed(path), self.longest);
         loop {
             if let Some(&index) = self.prefix.get(rest) {
                 return Some(index);
             }
             rest = rest.rsplit_once('/')?.0;
         }
+    }
+}
+
+/// The whole elements that a path begins with, in at most so many bytes.
+fn start(path: &str, most: usize) -> &str {
+    match path.split_at_checked(most) {
+        None | Some((_, "")) => path,
+        Some((start, rest)) if rest.starts_with('/') => start,
+        Some((start, _)) => start.rsplit_once('/').map_or("", |(whole, _)| whole),
     }
 }
 
