@@ -6,6 +6,7 @@ use http::{
     HeaderMap, HeaderValue, Method, Uri, Version, header, request::Parts, uri::PathAndQuery,
 };
 use hyper::ext::Protocol;
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 use route::{Authority, normalise};
 
 use crate::{content_length, error::Reason};
@@ -110,6 +111,23 @@ impl Subject {
     }
 }
 
+/// Has the query of a target be what RFC 3986 allows: clients that write other letters into it as they
+/// are mean their percent-encoding.
+pub(crate) fn encode_query(head: &mut Parts) {
+    let Some(target) = head.uri.path_and_query().map(PathAndQuery::as_str) else {
+        return;
+    };
+    let Some((path, query)) = target.split_once('?').filter(|_| !target.is_ascii()) else {
+        return;
+    };
+    let encoded = format!("{path}?{}", utf8_percent_encode(query, NON_ASCII));
+    let mut parts = head.uri.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(encoded).ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        head.uri = uri;
+    }
+}
+
 /// The path's normal form, where it differs from the path.
 fn normal(uri: &Uri, version: Version) -> Result<Option<String>, Reason> {
     let path = uri.path();
@@ -209,9 +227,12 @@ fn bad_path(error: route::PathError) -> &'static str {
         route::PathError::Climbs => "has a path that climbs above the root",
         route::PathError::Control => "has a path with a character that must be encoded",
         route::PathError::Nul => "has a path with %00",
+        route::PathError::Parameter => "has a path with a dot segment that has a parameter",
         route::PathError::Percent => "has a path with a broken percent-encoding",
         route::PathError::Relative => "has a path that does not begin with '/'",
     }
 }
 
+/// All that is not ASCII is encoded in any case.
+const NON_ASCII: &AsciiSet = &AsciiSet::EMPTY;
 const NO_HOST: Reason = Reason::BadRequest("has a host that is none");

@@ -18,6 +18,8 @@ use self::{
 };
 use crate::{settings::Limits, stalls::Conn};
 
+pub(crate) use head::is_token;
+
 mod chunks;
 mod frames;
 mod head;

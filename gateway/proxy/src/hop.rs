@@ -1,8 +1,12 @@
 //! Fields that concern one connection only (RFC 9110 section 7.6.1), removed both ways.
 
+mod twins;
+
 use std::convert::Infallible;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts};
+
+use crate::guard;
 
 /// What the fields of one hop asked for.
 #[derive(Debug, Default)]
@@ -11,6 +15,27 @@ pub(crate) struct Hop {
     pub(crate) upgrade: Option<HeaderValue>,
     /// Whether `TE` accepts trailers.
     pub(crate) trailers: bool,
+    /// Whether `Connection` names fields besides those that are always one hop's: trailers, perhaps.
+    pub(crate) nominates: bool,
+}
+
+/// The protocols of an `Upgrade` (RFC 9110 section 7.8) that a client may go on with. HTTP is none of them:
+/// HTTP/2 is spoken by prior knowledge or ALPN, and what follows an upgrade to it would be requests that
+/// no route has decided on.
+pub(crate) fn protocols(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let listed = value.split(|&b| b == b',').map(<[u8]>::trim_ascii);
+    listed.filter(|protocol| {
+        let mut parts = protocol.split(|&b| b == b'/');
+        let (name, version, more) = (parts.next(), parts.next(), parts.next());
+        let is_token = |part: &[u8]| !part.is_empty() && part.iter().all(|&b| guard::is_token(b));
+        let http = |name: &[u8]| {
+            let names = [&b"h2c"[..], b"h2", b"h3", b"http"];
+            names.iter().any(|own| own.eq_ignore_ascii_case(name))
+        };
+        name.is_some_and(|name| is_token(name) && !http(name))
+            && version.is_none_or(is_token)
+            && more.is_none()
+    })
 }
 
 /// Whether the guard holds back what follows this head until it is answered: as it judges, so does this.
@@ -19,10 +44,7 @@ pub(crate) fn holds_back(head: &Parts) -> bool {
     let mut options = connection
         .iter()
         .flat_map(|value| value.as_bytes().split(|&b| b == b','));
-    let wanted = |value: &HeaderValue| {
-        let wanted = value.as_bytes().trim_ascii();
-        !wanted.is_empty() && !wanted.eq_ignore_ascii_case(b"h2c")
-    };
+    let wanted = |value: &HeaderValue| protocols(value.as_bytes()).next().is_some();
     head.version == Version::HTTP_11
         && options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
         && head.headers.get_all(header::UPGRADE).iter().any(wanted)
@@ -35,6 +57,7 @@ pub(crate) struct Nominated;
 /// Removes the fields of one hop. `Err` where `Connection` nominates a field that decides on the
 /// message itself: removing it, or not, would make two different messages of one.
 pub(crate) fn strip(headers: &mut HeaderMap) -> Result<Hop, Nominated> {
+    twins::remove(headers);
     remove(headers, || Err(Nominated))
 }
 
@@ -86,11 +109,12 @@ fn remove<E>(headers: &mut HeaderMap, misused: impl Fn() -> Result<(), E>) -> Re
             codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
         });
     if upgrade {
-        let wanted = headers.get(header::UPGRADE);
-        hop.upgrade = wanted
-            .filter(|value| !value.as_bytes().eq_ignore_ascii_case(b"h2c"))
-            .cloned();
+        let wanted = headers.get_all(header::UPGRADE).iter();
+        let wanted: Vec<&[u8]> = wanted.flat_map(|own| protocols(own.as_bytes())).collect();
+        let list = HeaderValue::from_bytes(&wanted.join(&b", "[..])).ok();
+        hop.upgrade = list.filter(|list| !list.is_empty());
     }
+    hop.nominates = nominated.iter().any(|name| index(name).is_none());
     for (name, present) in HOP.iter().zip(present) {
         if present {
             headers.remove(*name);

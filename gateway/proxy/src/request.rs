@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     answer,
-    authority::Subject,
+    authority::{self, Subject},
     body::{Answer, BodyState, RequestBody},
     connection::Session,
     error::Reason,
@@ -54,6 +54,9 @@ pub(crate) fn serve(
     exchange.note_origin(&origin);
     let id = outgoing::id_of(&head.headers, &origin);
     exchange.note_request_id(&id);
+    if upgrade::is_possible(&head) {
+        session.conn.stay_awake();
+    }
     let mut rest = answer::Rest::new(&head, body);
     // It may be held back by a request that is read already and is to be answered after this one.
     let held_back = session.conn.is_held_back() && hop::holds_back(&head);
@@ -135,6 +138,7 @@ async fn forward(
     }
     check_load(&session.worker)?;
     check_size(session, head)?;
+    authority::encode_query(head);
     let mut subject = Subject::read(head)?;
     if subject.asterisk || method::stops_here(head, !rest.is_empty())? {
         return Ok(Outcome::Options);
@@ -175,6 +179,7 @@ async fn forward(
 
     // The request as the backend gets it.
     let (mut body, state) = body(session, rest, &route, &subject, wish.as_ref()).await?;
+    state.without_trailers.set(hop.nominates);
     if route.chain.hooks().request_body && wish.is_none() {
         match Box::pin(show(exchange, &route, head, body)).await? {
             Shown::Body(seen) => body = seen,

@@ -49,6 +49,8 @@ pub(crate) struct Conn {
     /// Whether the parser may still keep a part of an answer.
     unflushed: AtomicBool,
     parked: AtomicBool,
+    /// Whether it must not be parked.
+    stays_awake: AtomicBool,
     /// Who waits for the last answer to be out.
     idle_waker: Mutex<Option<Waker>>,
     idle_awaited: AtomicBool,
@@ -134,6 +136,12 @@ impl Conn {
             return None;
         }
         *lock(&self.refused)
+    }
+
+    /// A request has an `Upgrade`. Though it may be declined, the parser waits for it from then on: it would
+    /// end the connection where it is asked to let go of it.
+    pub(crate) fn stay_awake(&self) {
+        self.stays_awake.store(true, Relaxed);
     }
 
     /// The request in flight asks to upgrade: bytes behind it wait.

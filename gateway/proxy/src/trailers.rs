@@ -6,7 +6,7 @@ use http_body::Frame;
 
 /// RFC 9110 section 6.5.1: what frames, routes, authenticates or belongs to one connection is no
 /// trailer.
-pub(crate) const FORBIDDEN: [&str; 19] = [
+pub(crate) const FORBIDDEN: [&str; 20] = [
     "authorization",
     "cache-control",
     "connection",
@@ -16,6 +16,7 @@ pub(crate) const FORBIDDEN: [&str; 19] = [
     "cookie",
     "expect",
     "host",
+    "http2-settings",
     "keep-alive",
     "max-forwards",
     "proxy-authorization",
@@ -48,7 +49,12 @@ pub(crate) fn without_forbidden(frame: Frame<Bytes>) -> Frame<Bytes> {
 /// The same part of a body without trailers that say where the request comes from: a backend that
 /// merges them would believe the client.
 pub(crate) fn without_claims(frame: Frame<Bytes>) -> Frame<Bytes> {
-    without(frame, is_claim)
+    without(frame, |name| is_claim(&name.as_str().replace('_', "-")))
+}
+
+/// The same part of a body without trailers.
+pub(crate) fn without_any(frame: Frame<Bytes>) -> Frame<Bytes> {
+    without(frame, |_| true)
 }
 
 fn without(frame: Frame<Bytes>, goes: impl Fn(&HeaderName) -> bool) -> Frame<Bytes> {
@@ -68,7 +74,7 @@ fn without(frame: Frame<Bytes>, goes: impl Fn(&HeaderName) -> bool) -> Frame<Byt
     }
 }
 
-fn is_claim(name: &HeaderName) -> bool {
-    let name = name.as_str();
+/// Whether a field says where a request comes from, which is the gateway's to say.
+pub(crate) fn is_claim(name: &str) -> bool {
     name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip" | "x-request-id")
 }

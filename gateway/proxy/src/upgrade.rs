@@ -48,6 +48,11 @@ pub(crate) struct Sides {
     lease: Lease,
 }
 
+/// Whether the parser would let go of the client's connection after this request.
+pub(crate) fn is_possible(head: &request::Parts) -> bool {
+    head.extensions.get::<OnUpgrade>().is_some()
+}
+
 /// The client's side of an upgrade, should one come about.
 pub(crate) fn client_side(head: &mut request::Parts) -> Option<OnUpgrade> {
     head.extensions.remove::<OnUpgrade>()

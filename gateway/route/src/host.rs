@@ -79,8 +79,8 @@ fn is_label(label: &str) -> bool {
 
 /// The authority of a request: the value of `Host` or `:authority`, checked.
 ///
-/// RFC 3986 would allow more (user information, sub-delimiters, percent-encoding); none of it names a
-/// host on the web, and each is read differently by some server, so it is refused.
+/// RFC 3986 would allow more (user information, sub-delimiters but `=`, percent-encoding); none of it
+/// names a host on the web, and each is read differently by some server, so it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Authority<'a> {
     host: &'a str,
@@ -157,7 +157,7 @@ static NAME_BYTES: [bool; 256] = {
     let mut bytes = [false; 256];
     let mut at: u8 = 0;
     while at < 128 {
-        let byte = at.is_ascii_alphanumeric() || matches!(at, b'-' | b'.' | b'_' | b'~');
+        let byte = at.is_ascii_alphanumeric() || matches!(at, b'-' | b'.' | b'_' | b'~' | b'=');
         #[expect(clippy::indexing_slicing, reason = "the compiler would refuse it")]
         {
             bytes[at as usize] = byte;

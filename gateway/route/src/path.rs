@@ -51,8 +51,17 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, PathError> {
     if !pairs
         .into_iter()
         .fold(false, |any, pair| any | (pair == (b'/', b'.')))
-        || !segments.any(|segment| segment == "." || segment == "..")
     {
+        return Ok(decoded);
+    }
+    // Servers of servlets drop what follows the `;` and then take the segment for what is left.
+    if decoded
+        .split('/')
+        .any(|s| s.starts_with(".;") || s.starts_with("..;"))
+    {
+        return Err(PathError::Parameter);
+    }
+    if !segments.any(|segment| segment == "." || segment == "..") {
         return Ok(decoded);
     }
     remove_dot_segments(&decoded).map(Cow::Owned)
@@ -60,7 +69,8 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, PathError> {
 
 fn decode_unreserved(path: &str) -> Result<Cow<'_, str>, PathError> {
     let bytes = path.as_bytes();
-    let plain = |b: u8| (0x21..0x7f).contains(&b) && !matches!(b, b'%' | b'\\' | b'#' | b'?');
+    let plain =
+        |b: u8| (0x21..0x7f).contains(&b) && !matches!(b, b'%' | b'\\' | b'#' | b'?' | b'"');
     // Without a way out early the compiler looks at many bytes at once.
     if bytes.iter().fold(true, |all, &b| all & plain(b)) {
         return Ok(Cow::Borrowed(path));
@@ -174,12 +184,15 @@ pub enum PathError {
     /// Dot segments that lead above the root.
     #[error("the path climbs above the root")]
     Climbs,
-    /// A raw control character, blank, `#`, `?` or byte above 0x7e.
+    /// A raw control character, blank, `"`, `#`, `?` or byte above 0x7e.
     #[error("the path has a character that must be percent-encoded")]
     Control,
     /// `%00`.
     #[error("the path has a %00")]
     Nul,
+    /// A dot segment with a parameter, as in `/..;x/`.
+    #[error("the path has a dot segment with a parameter")]
+    Parameter,
     /// `%` without two hexadecimal digits.
     #[error("the path has a broken percent-encoding")]
     Percent,

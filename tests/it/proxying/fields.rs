@@ -89,6 +89,32 @@ async fn server_and_date_are_added_where_the_backend_sent_none() {
     assert!(own.header("date").is_some(), "{:?}", own.fields);
 }
 
+/// CGI reads `_` and `-` alike.
+#[tokio::test]
+async fn no_underscore_stands_in_for_a_field_of_the_gateway() {
+    let up = upstream().start().await;
+    let gw = crate::in_front_of(&up).start().await;
+    let twins = [
+        "X_Forwarded_For",
+        "X-Forwarded_Proto",
+        "x_real-ip",
+        "Forwarded_",
+        "X_Request_Id",
+        "Content_Length",
+        "Transfer_Encoding",
+        "Proxy_Connection",
+    ];
+    let asked = twins.iter().fold(get("/").host("a.test"), |asked, name| {
+        asked.header(name, "7")
+    });
+    let saw = gw.send(&asked).await.saw();
+    let kept: Vec<_> = twins
+        .iter()
+        .filter(|name| saw.header(name).is_some())
+        .collect();
+    assert_eq!(kept, [&"Forwarded_"], "{:?}", saw.fields);
+}
+
 #[tokio::test]
 async fn fields_of_one_hop_stay_on_their_hop() {
     let up = upstream()
@@ -278,4 +304,27 @@ async fn a_request_id_is_made_for_each_request() {
         trusting.send(&asked).await.saw().header("x-request-id"),
         Some("mine")
     );
+}
+
+#[tokio::test]
+async fn trailers_of_one_hop_and_those_that_claim_an_origin_stay_here() {
+    let up = upstream().start().await;
+    let gw = crate::in_front_of(&up).start().await;
+    let sent = async |connection: &str| {
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\nConnection: {connection}\r\n\
+             Trailer: X-Sum, X-Hop, X-Real-IP, X_Real_IP\r\n\r\n"
+        );
+        let body = "1\r\nx\r\n0\r\nX-Sum: 1\r\nX-Hop: 2\r\nX-Real-IP: 3\r\nX_Real_IP: 4\r\n\r\n";
+        let mut client = gw.connect().await;
+        client.send(format!("{head}{body}")).await;
+        let answer = client.answer("POST").await.expect("an answer");
+        let trailers = answer.saw().trailers;
+        trailers
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(sent("TE").await, ["x-sum", "x-hop"]);
+    assert_eq!(sent("x-hop").await, [] as [&str; 0]);
 }

@@ -111,6 +111,44 @@ async fn other_protocols_upgrade_too() {
     echoes(&mut *connection.into_stream(), b"hello").await;
 }
 
+/// HTTP behind an upgrade would be requests that no route has decided on.
+#[tokio::test]
+async fn only_what_is_a_protocol_and_not_http_is_asked_for() {
+    let up = upstream().start().await;
+    let gw = crate::in_front_of(&up).start().await;
+    for (wish, passed) in [
+        ("websocket, h2c", Some("websocket")),
+        ("H2C,my/1 , HTTP/2.0, other", Some("my/1, other")),
+        ("h2c,", None),
+        ("", None),
+        ("a b", None),
+        ("a/b/c", None),
+        (",", None),
+        ("\u{e9}", None),
+    ] {
+        let asked = get("/").host("a.test").header("Connection", "Upgrade");
+        let saw = gw.send(&asked.header("Upgrade", wish)).await.saw();
+        assert_eq!(saw.header("upgrade"), passed, "{wish:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_switch_to_http_or_to_nothing_is_a_bad_response() {
+    for given in ["h2c", ""] {
+        let up = upstream()
+            .answer(move |_| Reply::upgrade(given))
+            .start()
+            .await;
+        let gw = crate::in_front_of(&up).start().await;
+        for wish in ["websocket, h2c", "h2c", ""] {
+            let asked = get("/").host("a.test").header("Connection", "Upgrade");
+            let answer = gw.send(&asked.header("Upgrade", wish)).await;
+            assert_eq!(answer.status, 502, "{given:?} to {wish:?}");
+        }
+        assert_eq!(gw.metric("portcullis_tunnels_open").await, 0.0);
+    }
+}
+
 #[tokio::test]
 async fn bytes_after_an_upgrade_that_is_refused_are_the_next_request() {
     let up = upstream()

@@ -120,6 +120,11 @@ async fn a_backend_gets_the_path_that_was_matched_and_the_query_as_it_was() {
         ("/x?q=http://y/z?w", "/x?q=http://y/z?w"),
         ("/x?a|b=c{d}", "/x?a|b=c{d}"),
         ("/x/..?y", "/?y"),
+        // RFC 3986 has no such letters: what clients mean that send UTF-8, here a byte a character.
+        (
+            "/x?q=caf\u{c3}\u{a9}&\u{e2}\u{82}\u{ac}|",
+            "/x?q=caf%C3%A9&%E2%82%AC|",
+        ),
     ];
     for (sent, expected) in cases {
         assert_eq!(
@@ -136,6 +141,9 @@ async fn paths_that_servers_read_differently_are_refused() {
     let gw = crate::in_front_of(&up).start().await;
     let cases = [
         "/%00",
+        "/a\"b",
+        "/a/..;/b",
+        "/a/%2e.;x=1/b",
         "/a%00b",
         "/%",
         "/%zz",

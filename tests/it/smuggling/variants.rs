@@ -71,7 +71,7 @@ const HOSTS: &[&[u8]] = &[
     b"u:p@a.test", b"a.test/", b"//a.test", b"a.test:-1", b"a.test:99999999999", b"a.test: 80", b"a.test :80", b"[::1]:x", b"[]",
     b"[::g]", b"a.test%20", b"%61.test", b"..", b"a.test..", b"\"a.test\"", b"'a.test'", b"a.test;x", b"a.test&x", b"(a.test)",
     b"{a.test}", b"a.test|b", b"a.test^b", b"a`b.test", b"a.test\x00", b"a.test\x01", b"a.test\x7f", b"\xff", b"a.te\tst", b"*",
-    b"a,test", b"a=test", b"a$test", b"a!test", b"a+b.test", b"a.test@b.test", b"b.test@a.test", b"a.test:80@b.test", b"a.test:80/b",
+    b"a,test", b"a$test", b"a!test", b"a+b.test", b"a.test@b.test", b"b.test@a.test", b"a.test:80@b.test", b"a.test:80/b",
     b"a.test\r\n b.test",
 ];
 #[rustfmt::skip]

@@ -95,6 +95,15 @@ async fn a_client_may_think_before_each_step() {
         assert_eq!(plain.ask(&asked).await.status, 200);
         think().await;
     }
+    // One that asked for another protocol, in vain, is like any other.
+    for protocol in ["websocket", "h2c"] {
+        let wish = asked
+            .clone()
+            .header("Connection", "Upgrade")
+            .header("Upgrade", protocol);
+        assert_eq!(plain.ask(&wish).await.status, 200);
+        think().await;
+    }
     let halves = asked.bytes();
     let (first, second) = halves.split_at(10);
     plain.send(first).await;

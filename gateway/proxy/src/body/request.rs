@@ -54,6 +54,8 @@ pub(crate) struct BodyState {
     pub(crate) moved: Cell<Option<Instant>>,
     /// Whether it was sent on to its end.
     pub(crate) ended: Cell<bool>,
+    /// Whether its trailers stay here: `Connection` names fields, and one of these may be among them.
+    pub(crate) without_trailers: Cell<bool>,
 }
 
 impl BodyState {
@@ -62,6 +64,7 @@ impl BodyState {
             fault: Cell::new(None),
             moved: Cell::new(None),
             ended: Cell::new(ended),
+            without_trailers: Cell::new(false),
         })
     }
 }
@@ -179,7 +182,11 @@ impl ClientBody {
                 if self.inner.is_end_stream() {
                     self.state.ended.set(true);
                 }
-                Poll::Ready(Some(Ok(trailers::without_claims(frame))))
+                Poll::Ready(Some(Ok(if self.state.without_trailers.get() {
+                    trailers::without_any(frame)
+                } else {
+                    trailers::without_claims(frame)
+                })))
             }
             Poll::Ready(None) => {
                 if self.declared.is_some_and(|declared| self.seen < declared) {

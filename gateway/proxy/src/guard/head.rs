@@ -4,6 +4,7 @@
 use crate::{
     content_length,
     guard::{Framing, Refusal},
+    hop,
 };
 
 /// What a head says that matters before it is parsed.
@@ -127,8 +128,11 @@ impl HeadScanner {
                 "has a request line that is not three words",
             ));
         };
-        if method.is_empty() || method.len() > 32 || !are_tokens(method) {
+        if method.is_empty() || !are_tokens(method) {
             return Err(Refusal::Malformed("has a method that is no token"));
+        }
+        if method.len() > 32 {
+            return Err(Refusal::Malformed("has a method of more than 32 bytes"));
         }
         self.version = Some(match version {
             b"HTTP/1.1" => Version::Http11,
@@ -223,8 +227,7 @@ impl HeadScanner {
                     options.any(|o| o.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
             }
             7 if name.eq_ignore_ascii_case(b"upgrade") => {
-                // HTTP/2 is spoken by prior knowledge or ALPN; an upgrade to it is never passed on.
-                self.upgrade |= !text.is_empty() && !text.eq_ignore_ascii_case(b"h2c");
+                self.upgrade |= hop::protocols(text).next().is_some();
             }
             _ => {}
         }
@@ -300,7 +303,7 @@ fn check_unusual(target: &[u8]) -> Result<(), Refusal> {
 }
 
 /// RFC 9110 section 5.6.2.
-pub(super) fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     TOKENS.get(usize::from(byte)).copied().unwrap_or_default()
 }
 

@@ -57,7 +57,8 @@ impl Conn {
         if over_soon || over(since, idle) {
             return Some(Verdict::Finish);
         }
-        let parks = framed == Framed::Http1 as u8 && over(since, PARK_AFTER);
+        let may_park = framed == Framed::Http1 as u8 && !self.stays_awake.load(Relaxed);
+        let parks = may_park && over(since, PARK_AFTER);
         parks.then_some(Verdict::Park)
     }
 
