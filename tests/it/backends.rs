@@ -1,5 +1,6 @@
 //! Backends that break the protocol: the client learns of it, and nobody else is harmed.
 
+mod http1_0;
 mod http2;
 mod mutations;
 

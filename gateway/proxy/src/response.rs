@@ -92,6 +92,9 @@ pub(crate) fn from_backend(
         );
     }
     head.version = Version::HTTP_11;
+    if version == Version::HTTP_10 {
+        exchange.conn().end_by_close();
+    }
     Response::from_parts(
         head,
         Answer::Upstream(Box::new(UpstreamBody::new(

@@ -48,6 +48,8 @@ pub(crate) struct Conn {
     upgrade_open: AtomicBool,
     /// Whether the parser may still keep a part of an answer.
     unflushed: AtomicBool,
+    /// Whether the close is how the client knows that the body has ended.
+    ends_by_close: AtomicBool,
     parked: AtomicBool,
     /// Whether it must not be parked.
     stays_awake: AtomicBool,
@@ -136,6 +138,15 @@ impl Conn {
             return None;
         }
         *lock(&self.refused)
+    }
+
+    /// The answer may have no end but that of the connection: the client speaks HTTP/1.0.
+    pub(crate) fn end_by_close(&self) {
+        self.ends_by_close.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_ended_by_close(&self) -> bool {
+        self.ends_by_close.load(Relaxed)
     }
 
     /// A request has an `Upgrade`. Though it may be declined, the parser waits for it from then on: it would

@@ -15,11 +15,19 @@ use tokio::{
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// Ready when there is something to read, be it the end.
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Has its close be a reset, where it can be.
+    fn reset_at_close(&self) {}
 }
 
 impl Wire for TcpStream {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_read_ready(cx)
+    }
+
+    fn reset_at_close(&self) {
+        // A socket that is closed already needs none.
+        let _ = self.set_zero_linger();
     }
 }
 

@@ -47,14 +47,14 @@ async fn awake<W: Wire>(
         .max_buf_size(buffer)
         .serve_connection(TokioIo::new(guard), service(Rc::clone(session)))
         .with_upgrades();
-    loop {
+    let failed = loop {
         tokio::select! {
             biased;
             ended = &mut connection => {
-                if let Err(error) = ended {
+                if let Err(error) = &ended {
                     tracing::debug!(client = %session.peer.address, %error, "connection ended");
                 }
-                break;
+                break ended.is_err();
             }
             verdict = conn.verdict() => match verdict {
                 Verdict::Finish => Pin::new(&mut connection).graceful_shutdown(),
@@ -69,9 +69,14 @@ async fn awake<W: Wire>(
                 Verdict::Park => {}
             },
         }
-    }
+    };
     let parts = connection.into_parts()?;
     let guard = parts.io.into_inner();
+    if failed && conn.is_ended_by_close() {
+        // An orderly close would say that this was all of the body.
+        below(guard.get_ref()).reset_at_close();
+        return None;
+    }
     if conn.is_parked() && guard.is_between_messages() && parts.read_buf.is_empty() {
         return Some(guard);
     }
@@ -103,9 +108,14 @@ async fn wait<W: Wire>(session: &Session, guard: &Guard<Socket<W>>) -> bool {
 
 /// Ready when the socket below has something to read, be it its end.
 fn poll_readable<W: Wire>(socket: &Socket<W>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    below(socket).poll_readable(cx)
+}
+
+/// What is below TLS.
+fn below<W: Wire>(socket: &Socket<W>) -> &W {
     let below = match socket {
         Stream::Plain(socket) => socket,
         Stream::Tls(stream) => stream.get_ref().0,
     };
-    below.get_ref().poll_readable(cx)
+    below.get_ref()
 }
