@@ -1,6 +1,7 @@
 //! The admin listener: what it tells, in which form.
 
 use harness::{gateway, get, ingress, secret, self_signed, upstream};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn routes_have_their_form() {
@@ -160,6 +161,21 @@ async fn probes_and_pages_answer() {
     for wrong in ["/api/v1/explain", "/api/v1/explain?url=nonsense"] {
         assert_eq!(gw.admin_get(wrong).await.status, 400, "{wrong}");
     }
+}
+
+/// Probes decide whether the pod lives: nobody may keep them waiting.
+#[tokio::test]
+async fn probes_are_answered_whoever_fills_the_listener() {
+    let up = upstream().start().await;
+    let gw = crate::in_front_of(&up).start().await;
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        let silent = TcpStream::connect(gw.admin()).await;
+        held.push(silent.expect("a connection"));
+    }
+    // Less than the thirty seconds for which a silent connection may stay.
+    let answer = harness::within("an answer", gw.admin_get("/livez")).await;
+    assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]

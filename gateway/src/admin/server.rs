@@ -1,13 +1,19 @@
 //! Serving the admin listener: HTTP/1.1, few connections, little patience.
 
-use std::{convert::Infallible, future::Future, net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::{IpAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::TcpStream,
-    sync::Semaphore,
+    task::AbortHandle,
     time::{sleep, timeout},
 };
 
@@ -21,16 +27,15 @@ pub(crate) fn serve(
 ) -> std::io::Result<impl Future<Output = ()> + Send> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     Ok(async move {
-        let permits = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let mut open = Vec::new();
         loop {
-            // The semaphore is never closed.
-            let permit = Arc::clone(&permits).acquire_owned().await;
             match listener.accept().await {
-                Ok((stream, _)) => {
-                    let admin = Arc::clone(&admin);
-                    tokio::spawn(async move {
-                        let _permit = permit;
-                        connection(stream, admin, scope).await;
+                Ok((stream, peer)) => {
+                    make_room(&mut open);
+                    let task = tokio::spawn(connection(stream, Arc::clone(&admin), scope));
+                    open.push(Open {
+                        peer: peer.ip().to_canonical(),
+                        task: task.abort_handle(),
                     });
                 }
                 Err(error) => {
@@ -40,6 +45,26 @@ pub(crate) fn serve(
             }
         }
     })
+}
+
+/// A connection that may still be open.
+struct Open {
+    peer: IpAddr,
+    task: AbortHandle,
+}
+
+/// Closes a connection where there are too many: the oldest of the peer that has most. Whoever fills them,
+/// probes get their answer: that takes less than it takes to connect so often.
+fn make_room(open: &mut Vec<Open>) {
+    open.retain(|one| !one.task.is_finished());
+    if open.len() < MOST_CONNECTIONS {
+        return;
+    }
+    let held = |peer: IpAddr| open.iter().filter(|one| one.peer == peer).count();
+    let most = open.iter().map(|one| held(one.peer)).max();
+    if let Some(oldest) = open.iter().position(|one| Some(held(one.peer)) == most) {
+        open.remove(oldest).task.abort();
+    }
 }
 
 async fn connection(stream: TcpStream, admin: Arc<Admin>, scope: Scope) {
@@ -55,7 +80,7 @@ async fn connection(stream: TcpStream, admin: Arc<Admin>, scope: Scope) {
     let _ = timeout(LONGEST, connection).await;
 }
 
-/// Connections at once; further ones wait.
+/// Connections at once.
 const MOST_CONNECTIONS: usize = 64;
 /// To the end of a request's head, also of the next one on a kept connection.
 const HEAD: Duration = Duration::from_secs(30);
