@@ -1,6 +1,7 @@
 //! Endpoints of ExternalName Services: DNS names, resolved off the request path, again and again.
 
 use std::{
+    collections::HashMap,
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -59,9 +60,9 @@ impl Resolver {
             let shared = Arc::downgrade(&self.0);
             let thread = std::thread::Builder::new().name("resolver".to_owned());
             let spawned = thread.spawn(move || {
-                let mut fresh = std::collections::HashMap::new();
+                let mut names = Names::new();
                 while let Some(shared) = shared.upgrade() {
-                    shared.round(&mut fresh);
+                    shared.round(&mut names);
                 }
             });
             match spawned {
@@ -74,31 +75,44 @@ impl Resolver {
     }
 }
 
-/// When each name was last resolved.
-type Fresh = std::collections::HashMap<(String, u16), Instant>;
+type Names = HashMap<(String, u16), Known>;
+
+/// What is known of a name.
+#[derive(Debug, Default)]
+struct Known {
+    /// When it was last resolved.
+    resolved: Option<Instant>,
+    /// Whether it failed since: it is told when that changes, not every time.
+    fails: bool,
+}
 
 impl Shared {
     /// Resolves every name once, then waits for a change or for the next round.
-    fn round(&self, fresh: &mut Fresh) {
+    fn round(&self, names: &mut Names) {
         let (clusters, loopback) = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.changed = false;
             (state.clusters.clone(), state.loopback)
         };
-        fresh.retain(|key, _| clusters.iter().any(|c| c.external.as_ref() == Some(key)));
+        names.retain(|key, _| clusters.iter().any(|c| c.external.as_ref() == Some(key)));
         for cluster in &clusters {
             let Some((name, port)) = &cluster.external else {
                 continue;
             };
+            let known = names.entry((name.clone(), *port)).or_default();
             match resolve(name, *port, loopback) {
                 Ok(addresses) => {
-                    fresh.insert((name.clone(), *port), Instant::now());
+                    if std::mem::take(&mut known.fails) {
+                        tracing::info!(service = %cluster.id, name, "an ExternalName is resolved again");
+                    }
+                    known.resolved = Some(Instant::now());
                     cluster.update(&endpoints(addresses));
                 }
                 Err(error) => {
-                    tracing::warn!(service = %cluster.id, name, %error, "cannot resolve an ExternalName");
-                    let known = fresh.get(&(name.clone(), *port));
-                    if known.is_none_or(|at| at.elapsed() > STALE) {
+                    if !std::mem::replace(&mut known.fails, true) {
+                        tracing::warn!(service = %cluster.id, name, %error, "cannot resolve an ExternalName");
+                    }
+                    if known.resolved.is_none_or(|at| at.elapsed() > STALE) {
                         cluster.update(&[]);
                     }
                 }
