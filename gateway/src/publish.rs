@@ -101,7 +101,10 @@ impl Publisher {
         let round = catch_unwind(AssertUnwindSafe(|| self.round()));
         let Some(Round { problems, minor }) = round.unwrap_or_else(|_| {
             let mut problems = self.state.configured().to_vec();
-            problems.push(defect());
+            // It may be there since the last round.
+            let defect = defect();
+            problems.retain(|problem| *problem != defect);
+            problems.push(defect);
             let minor = false;
             Some(Round { problems, minor })
         }) else {
