@@ -67,17 +67,18 @@ enum Attempt {
 }
 
 /// Sends `request` to `cluster`, to other endpoints in turn where that is safe: no byte was sent, or
-/// the method is idempotent (RFC 9110 section 9.2.2) and there is no body.
+/// the method is idempotent (RFC 9110 section 9.2.2) and there is no body. Whatever happens, backends see
+/// no more of it than there are tries.
 pub(crate) async fn send(
     worker: &Rc<Worker>,
     route: &LiveRoute,
     (cluster, steering): (&Arc<Cluster>, Option<&Steering>),
     mut request: Outgoing<'_>,
 ) -> Result<Box<Reply>, Reason> {
-    let tries = worker.gateway.settings.upstream.tries.max(1);
+    let mut tries = worker.gateway.settings.upstream.tries.max(1);
     let mut tried: SmallVec<[SocketAddr; 1]> = SmallVec::new();
     let mut last = Reason::NoEndpoints;
-    for _ in 0..tries {
+    while tries > 0 {
         let random = fastrand::usize(..);
         let Some(endpoint) = cluster.choose_for(steering, &tried, random) else {
             break;
@@ -87,7 +88,8 @@ pub(crate) async fn send(
         }
         tried.push(endpoint.address);
         let key = Key::new(endpoint.address, route.protocol, cluster);
-        match attempt(worker, route, (cluster, &endpoint, &key), &mut request).await {
+        let place = (&**cluster, &endpoint, &key);
+        match attempt(worker, route, place, &mut request, &mut tries).await {
             Attempt::Answered(reply) => return Ok(reply),
             Attempt::Over(reason) => return Err(reason),
             Attempt::Failed(reason) => last = reason,
@@ -96,22 +98,29 @@ pub(crate) async fn send(
     Err(last)
 }
 
-/// Sends `request` to one endpoint. Idle connections may have gone stale: each that has costs another
-/// one, at most as many as are kept, and in the end a new one.
+/// Sends `request` to one endpoint. Idle connections may have gone stale: one that took nothing of it costs
+/// another one, at most as many as are kept; after one that may have taken it, it goes on a new one.
 async fn attempt(
     worker: &Rc<Worker>,
     route: &LiveRoute,
     (cluster, endpoint, key): Place<'_>,
     request: &mut Outgoing<'_>,
+    tries: &mut u32,
 ) -> Attempt {
     let replayable = retry::is_replayable(request);
+    let mut again = false;
     loop {
-        let (mut sender, pooled) = match obtain(worker, route, (cluster, endpoint, key)).await {
+        let place = (cluster, endpoint, key);
+        let (mut sender, pooled) = match obtain(worker, route, place, again).await {
             Ok(obtained) => obtained,
             // Another endpoint would take as many descriptors.
             Err(ConnectError::Exhausted) => return Attempt::Over(Reason::Overload),
-            Err(_) => return Attempt::Failed(Reason::Connect),
+            Err(_) => {
+                *tries -= 1;
+                return Attempt::Failed(Reason::Connect);
+            }
         };
+        let shared = matches!(sender, Sender::Http2(..));
         let in_flight = endpoint.begin();
         let mut sending = pin!(sender.send(request.message(replayable)));
         let failure = match wait(sending.as_mut(), &request.state, (worker, route)).await {
@@ -136,10 +145,19 @@ async fn attempt(
             Unsent::Whole => Reason::Connect,
             Unsent::None { .. } => Reason::BadResponse,
         };
-        match Retry::after(unsent, replayable, pooled) {
-            Retry::Never => return Attempt::Over(reason),
-            Retry::Elsewhere => return Attempt::Failed(reason),
-            Retry::Here => {}
+        // A stale connection of HTTP/1 that took nothing is gone, and costs no try; one of HTTP/2 may refuse
+        // one request and live.
+        if shared || !pooled || unsent != Unsent::Whole {
+            *tries -= 1;
+            let stale = pooled && !again && *tries > 0;
+            match Retry::after(unsent, replayable, stale) {
+                Retry::Never => return Attempt::Over(reason),
+                Retry::Elsewhere => return Attempt::Failed(reason),
+                Retry::Here => {
+                    worker.stats.retries.fetch_add(1, Relaxed);
+                    again = true;
+                }
+            }
         }
     }
 }
@@ -209,13 +227,15 @@ async fn wait<T>(
     .await
 }
 
-/// A connection to `endpoint`: an idle one, else a new one. Also whether it was idle.
+/// A connection to `endpoint`: an idle one unless it is to be `new`, else a new one, or one of HTTP/2 that
+/// others use. Also whether it was there before.
 async fn obtain(
     worker: &Rc<Worker>,
     route: &LiveRoute,
     (cluster, endpoint, key): Place<'_>,
+    new: bool,
 ) -> Result<(Sender, bool), ConnectError> {
-    if let Some(sender) = worker.pools.take(key) {
+    if !new && let Some(sender) = worker.pools.take(key) {
         return Ok((sender, true));
     }
     // One HTTP/2 connection takes many requests: who waits for it need not make another.

@@ -1,5 +1,10 @@
 //! HTTP/2 and TLS backends that break the protocol.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
 use harness::{
     Broken, Frame, Gateway, Kind, Upstream, Wire, flag, gateway, get, ingress, upstream,
 };
@@ -155,5 +160,36 @@ async fn a_connection_that_goes_away_takes_no_stream_with_it() {
     let gw = speaking("H2C", &up).await;
     for _ in 0..10 {
         assert_eq!(gw.get("a.test", "/").await.status, 204);
+    }
+}
+
+/// A backend that resets its streams lives on: nothing but the number of tries ends that.
+#[tokio::test]
+async fn a_backend_that_resets_every_stream_sees_no_more_than_the_tries() {
+    for code in [2, 7] {
+        let seen = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&seen);
+        let up = upstream().raw(move |stream, _| {
+            let seen = Arc::clone(&counted);
+            async move {
+                let mut connection = h2::server::handshake(stream).await.expect("a client");
+                while let Some(Ok((_, mut answer))) = connection.accept().await {
+                    seen.fetch_add(1, Relaxed);
+                    answer.send_reset(h2::Reason::from(code));
+                }
+            }
+        });
+        let up = up.start().await;
+        let gw = speaking("H2C", &up).await;
+        for round in 1..=3 {
+            let answer = gw.get("a.test", "/").await;
+            assert_eq!(answer.status, 502, "{:?}", answer.reason());
+            assert!(
+                seen.load(Relaxed) <= 3 * round,
+                "{} in {round}",
+                seen.load(Relaxed)
+            );
+        }
+        assert!(gw.metric("portcullis_upstream_retries_total").await >= 1.0);
     }
 }

@@ -7,16 +7,16 @@ use crate::body::RequestBody;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
     Never,
-    /// To the same endpoint: the connection was an idle one, and may have been stale.
+    /// To the same endpoint on another connection: this one may have been stale.
     Here,
     /// To another endpoint.
     Elsewhere,
 }
 
 impl Retry {
-    /// After a failure on a connection that was `pooled` or else new.
-    pub(super) fn after(unsent: Unsent, replayable: bool, pooled: bool) -> Self {
-        match (unsent, pooled) {
+    /// After a failure on a connection that may have been `stale`.
+    pub(super) fn after(unsent: Unsent, replayable: bool, stale: bool) -> Self {
+        match (unsent, stale) {
             // The backend may have acted on it, or has answered something that nobody can read.
             (Unsent::None { parse }, _) if parse || !replayable => Self::Never,
             (_, true) => Self::Here,
