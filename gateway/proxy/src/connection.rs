@@ -28,7 +28,7 @@ use crate::{
     stalls::{Conn, Framed, Verdict},
     stream::{Stream, Wire},
     tls,
-    worker::Worker,
+    worker::{Open, Worker},
 };
 
 /// What all requests of a connection share.
@@ -38,6 +38,7 @@ pub(crate) struct Session {
     pub(crate) peer: Peer,
     /// The name that the client asked for in its handshake.
     pub(crate) sni: Option<Arc<str>>,
+    _open: Open,
 }
 
 /// Why a connection ends before its first request.
@@ -68,10 +69,10 @@ enum Spoken {
 
 /// Serves a connection to its end. What it is made of lies in boxes: a task is moved about while it is
 /// spawned, and keeps room for the largest of its steps for as long as it runs.
-pub(crate) async fn serve<W: Wire>(worker: Rc<Worker>, socket: W, address: SocketAddr, kind: Kind) {
+pub(crate) async fn serve<W: Wire>(worker: Rc<Worker>, open: Open, accepted: Accepted<W>) {
     let conn = Conn::new();
     let listed = worker.connections.add(&conn);
-    let admitted = Box::pin(admit(&worker, &conn, (socket, address, kind))).await;
+    let admitted = Box::pin(admit(&worker, &conn, open, accepted)).await;
     if let Some((session, guard, spoken)) = admitted {
         match spoken {
             Spoken::Http1 => http1::serve(session, guard).await,
@@ -81,6 +82,9 @@ pub(crate) async fn serve<W: Wire>(worker: Rc<Worker>, socket: W, address: Socke
     worker.connections.remove(listed, &conn);
 }
 
+/// A connection as it was accepted.
+pub(crate) type Accepted<W> = (W, SocketAddr, Kind);
+
 /// A connection that has begun to speak HTTP.
 type Admitted<W> = (Rc<Session>, Box<Guard<Socket<W>>>, Spoken);
 
@@ -88,7 +92,8 @@ type Admitted<W> = (Rc<Session>, Box<Guard<Socket<W>>>, Spoken);
 async fn admit<W: Wire>(
     worker: &Rc<Worker>,
     conn: &Arc<Conn>,
-    accepted: (W, SocketAddr, Kind),
+    open: Open,
+    accepted: Accepted<W>,
 ) -> Option<Admitted<W>> {
     let client = accepted.1;
     let setup = tokio::select! {
@@ -98,7 +103,7 @@ async fn admit<W: Wire>(
         _ = conn.verdict() => Err(SetupError::Timeout),
     };
     match setup {
-        Ok(ready) => Some(guarded(worker, conn, ready)),
+        Ok(ready) => Some(guarded(worker, conn, open, ready)),
         Err(error) => {
             if matches!(error, SetupError::Timeout) {
                 worker.stats.cut.fetch_add(1, Relaxed);
@@ -113,6 +118,7 @@ async fn admit<W: Wire>(
 fn guarded<W: Wire>(
     worker: &Rc<Worker>,
     conn: &Arc<Conn>,
+    open: Open,
     (stream, peer, spoken, read): Ready<W>,
 ) -> Admitted<W> {
     let limits = &worker.gateway.settings.limits;
@@ -125,6 +131,7 @@ fn guarded<W: Wire>(
         conn: Arc::clone(conn),
         peer,
         sni,
+        _open: open,
     });
     let plain = matches!(stream, Stream::Plain(_));
     let conn = Arc::clone(conn);
@@ -158,7 +165,7 @@ type Ready<W> = (Socket<W>, Peer, Spoken, BytesMut);
 async fn set_up<W: Wire>(
     worker: &Worker,
     conn: &Conn,
-    (socket, address, kind): (W, SocketAddr, Kind),
+    (socket, address, kind): Accepted<W>,
 ) -> Result<Ready<W>, SetupError> {
     let settings = &worker.gateway.settings;
     let timeouts = &settings.timeouts;

@@ -11,7 +11,12 @@ use std::{
 
 use tokio::io::DuplexStream;
 
-use crate::{Gateway, connection, listener::Kind, stream, worker::Worker};
+use crate::{
+    Gateway, connection,
+    listener::Kind,
+    stream,
+    worker::{Open, Worker},
+};
 
 /// A worker without sockets. It lives on one thread, in a `tokio` runtime that is local to it.
 pub struct InMemory(Rc<Worker>);
@@ -34,7 +39,8 @@ impl InMemory {
     /// connection has ended.
     pub async fn serve(&self, client: Wire) {
         let address = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 49152));
-        connection::serve(Rc::clone(&self.0), client, address, Kind::Http).await;
+        let open = Open::new(&self.0.stats, Kind::Http);
+        connection::serve(Rc::clone(&self.0), open, (client, address, Kind::Http)).await;
     }
 }
 

@@ -214,11 +214,11 @@ impl Worker {
     /// Serves a connection on this worker.
     fn take(self: &Rc<Self>, socket: TcpStream, address: SocketAddr, kind: Kind) {
         let open = Open::new(&self.stats, kind);
-        let worker = Rc::clone(self);
-        spawn_local(async move {
-            connection::serve(worker, socket, address, kind).await;
-            drop(open);
-        });
+        spawn_local(connection::serve(
+            Rc::clone(self),
+            open,
+            (socket, address, kind),
+        ));
     }
 
     /// Looks after stalled connections and idle upstream sockets.
@@ -252,11 +252,11 @@ impl Worker {
     }
 }
 
-/// Counts a connection as open for as long as it is held.
-struct Open(Arc<WorkerStats>, Kind);
+/// Counts a client's connection as open for as long as it is held, also when it has become a tunnel.
+pub(crate) struct Open(Arc<WorkerStats>, Kind);
 
 impl Open {
-    fn new(stats: &Arc<WorkerStats>, kind: Kind) -> Self {
+    pub(crate) fn new(stats: &Arc<WorkerStats>, kind: Kind) -> Self {
         stats.accepted.fetch_add(1, Relaxed);
         stats.open.fetch_add(1, Relaxed);
         stats.open_on(kind).fetch_add(1, Relaxed);

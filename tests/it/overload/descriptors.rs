@@ -173,3 +173,37 @@ async fn too_few_descriptors_end_the_start_with_what_to_do() {
     );
     assert!(outcome.stderr.contains("ulimit -n"), "{}", outcome.stderr);
 }
+
+#[tokio::test]
+async fn tunnels_are_connections_too() {
+    let up = upstream()
+        .answer(|_| Reply::upgrade("websocket"))
+        .start()
+        .await;
+    let gw = crate::in_front_of(&up)
+        .flag("--max-connections", "10")
+        .start()
+        .await;
+    let wish = get("/").host("a.test").header("Connection", "Upgrade");
+    let wish = wish.header("Upgrade", "websocket");
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let mut connection = gw.connect().await;
+        assert_eq!(connection.ask(&wish).await.status, 101);
+        held.push(connection);
+    }
+    let open = async |count: f64| {
+        harness::until("so many connections are open", async || {
+            gw.metric("portcullis_connections_open").await == count
+        })
+        .await;
+    };
+    open(8.0).await;
+    // The last ones are for other Services.
+    held.extend([gw.connect().await, gw.connect().await]);
+    open(10.0).await;
+    assert!(gw.connect().await.try_ask(&wish).await.is_err());
+    drop(held);
+    open(0.0).await;
+    assert_eq!(gw.connect().await.ask(&wish).await.status, 101);
+}
