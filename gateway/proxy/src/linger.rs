@@ -9,15 +9,16 @@ use tokio::{
     time::timeout,
 };
 
-/// Reads and forgets what a client still sends, for a while.
-pub(crate) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+/// Reads and forgets what a client still sends: until it sends nothing for a moment, or `most` has passed.
+pub(crate) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, most: Duration) {
     let read = async {
         stream.shutdown().await?;
         let mut left = LINGER_BYTES;
         let mut buf = BytesMut::with_capacity(READ);
         loop {
             buf.clear();
-            let count = stream.read_buf(&mut buf).await?;
+            let read = timeout(MOMENT, stream.read_buf(&mut buf)).await;
+            let count = read.unwrap_or(Ok(0))?;
             left = left.saturating_sub(count);
             if count == 0 || left == 0 {
                 return Ok::<_, io::Error>(());
@@ -25,9 +26,13 @@ pub(crate) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
         }
     };
     // Whatever comes of it, the connection is over.
-    drop(timeout(LINGER_TIME, read).await);
+    drop(timeout(most, read).await);
 }
 
 const LINGER_BYTES: usize = 1024 * 1024;
-const LINGER_TIME: Duration = Duration::from_secs(2);
+const MOMENT: Duration = Duration::from_secs(2);
+/// For a client whose request is refused.
+pub(crate) const REFUSED: Duration = MOMENT;
+/// For one that reads the end of what it was sent, and tells so.
+pub(crate) const READING: Duration = Duration::from_secs(15);
 const READ: usize = 4 * 1024;

@@ -34,6 +34,8 @@ pub(crate) struct Conn {
     head_since: AtomicU64,
     /// When the socket last refused to take bytes; 0 while it takes them.
     blocked_since: AtomicU64,
+    /// When the client ended its direction.
+    gone_since: AtomicU64,
     /// Response bodies with a part that the client has not asked for.
     untaken: AtomicU32,
     /// When a response body was last asked for a part.
@@ -100,6 +102,13 @@ impl Conn {
     pub(crate) fn head_begun(&self) {
         if self.head_since.load(Relaxed) == 0 {
             self.head_since.store(now(), Relaxed);
+        }
+    }
+
+    /// The client will send nothing more.
+    pub(crate) fn is_gone(&self) {
+        if self.gone_since.load(Relaxed) == 0 {
+            self.gone_since.store(now(), Relaxed);
         }
     }
 

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use super::{Session, Socket, service};
 use crate::{
     guard::Guard,
-    linger::linger,
+    linger::{self, linger},
     stalls::Verdict,
     stream::{Stream, Wire},
 };
@@ -82,7 +82,7 @@ async fn awake<W: Wire>(
     }
     // A reset would take back what was just written to a client that is still sending.
     if guard.unread() {
-        linger(guard.into_inner()).await;
+        linger(guard.into_inner(), linger::REFUSED).await;
     }
     None
 }

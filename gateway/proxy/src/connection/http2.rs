@@ -13,25 +13,41 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::{Session, Socket, service};
 use crate::{
-    gather::Gather, guard::Guard, linger::linger, stalls::Verdict, stream::Wire, upstream::Local,
+    gather::Gather,
+    guard::Guard,
+    linger::{self, linger},
+    stalls::Verdict,
+    stream::Wire,
+    upstream::Local,
 };
 
 /// Serves it to its end.
 pub(super) async fn serve<W: Wire>(session: Rc<Session>, guard: Guard<Socket<W>>) {
     let gather = Gather::new(guard);
-    if let Err(error) = requests(&session, gather.clone()).await {
-        tracing::debug!(client = %session.peer.address, %error, "connection ended");
-        // A reset would take back the frame that says why.
-        if let Some(guard) = gather.into_inner() {
-            linger(guard.into_inner()).await;
+    match requests(&session, gather.clone()).await {
+        Ok(Ended::Cut) => return,
+        Ok(Ended::Finished) => {}
+        Err(error) => {
+            tracing::debug!(client = %session.peer.address, %error, "connection ended");
         }
     }
+    // A reset would take back the frame that says why, and what the client has not read yet: reading it, it
+    // sends frames that widen the window.
+    if let Some(guard) = gather.into_inner() {
+        linger(guard.into_inner(), linger::READING).await;
+    }
+}
+
+/// How a connection ended.
+enum Ended {
+    Finished,
+    Cut,
 }
 
 async fn requests<W: Wire>(
     session: &Rc<Session>,
     gather: Gather<Guard<Socket<W>>>,
-) -> hyper::Result<()> {
+) -> hyper::Result<Ended> {
     let limits = &session.worker.gateway.settings.limits;
     let list = u32::try_from(limits.head_size * 2).unwrap_or(u32::MAX);
     let connection = http2::Builder::new(Local)
@@ -49,12 +65,12 @@ async fn requests<W: Wire>(
     loop {
         tokio::select! {
             biased;
-            ended = poll_fn(|cx| turn(connection.as_mut(), &gather, cx)) => return ended,
+            ended = poll_fn(|cx| turn(connection.as_mut(), &gather, cx)) => return ended.map(|()| Ended::Finished),
             verdict = session.conn.verdict() => match verdict {
                 Verdict::Finish => connection.as_mut().graceful_shutdown(),
                 Verdict::Cut => {
                     session.worker.stats.cut.fetch_add(1, Relaxed);
-                    return Ok(());
+                    return Ok(Ended::Cut);
                 }
                 Verdict::Park => {}
             },

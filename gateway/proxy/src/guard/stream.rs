@@ -79,6 +79,7 @@ impl<S: AsyncRead + Unpin> Guard<S> {
         if self.state != State::Head {
             return Poll::Ready(Ok(()));
         }
+        self.conn.is_gone();
         self.conn.poll_idle(cx).map(Ok)
     }
 

@@ -38,6 +38,11 @@ impl Conn {
         if self.untaken.load(Relaxed) > 0 && over(self.taken_at.load(Relaxed), limits.write_stall) {
             return Some(Verdict::Cut);
         }
+        // A client that has sent all it will may still want its answer; most have gone.
+        let gone = self.gone_since.load(Relaxed);
+        if gone != 0 && over(gone.max(self.taken_at.load(Relaxed)), GONE) {
+            return Some(Verdict::Cut);
+        }
         if self.open.load(Relaxed) > 0 || self.head_since.load(Relaxed) != 0 {
             return None;
         }
@@ -57,7 +62,10 @@ impl Conn {
         if over_soon || over(since, idle) {
             return Some(Verdict::Finish);
         }
-        let may_park = framed == Framed::Http1 as u8 && !self.stays_awake.load(Relaxed);
+        // What the client has not taken of an answer the parser still has.
+        let may_park = framed == Framed::Http1 as u8
+            && !self.stays_awake.load(Relaxed)
+            && !self.unflushed.load(Relaxed);
         let parks = may_park && over(since, PARK_AFTER);
         parks.then_some(Verdict::Park)
     }
@@ -91,6 +99,8 @@ fn passed(now: u64, since: u64) -> Duration {
 
 /// How long a connection is idle before it is parked: few wait so long between two requests.
 const PARK_AFTER: Duration = Duration::from_millis(500);
+/// How long an answer may be silent whose client has ended its direction.
+const GONE: Duration = Duration::from_secs(30);
 /// How long a connection that was asked to finish may still stay open without a request.
 const FINISHING: Duration = Duration::from_secs(3);
 const IDLE_FRAMES_A_SWEEP: u32 = 25;

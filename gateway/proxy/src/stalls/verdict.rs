@@ -51,7 +51,9 @@ impl Conn {
     /// Parks the connection, if nothing has come since that was decided. While it is parked its stream
     /// is not shut down with its parser.
     pub(crate) fn park(&self) -> bool {
-        let idle = self.open.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0;
+        let idle = self.open.load(Relaxed) == 0
+            && self.head_since.load(Relaxed) == 0
+            && !self.unflushed.load(Relaxed);
         if idle {
             self.parked.store(true, Relaxed);
         } else {
