@@ -10,14 +10,29 @@ use crate::{address, config::Key};
 /// By what a request is counted, if that is not its client. Each kind has a name space of its own: no header's
 /// value is taken for an address.
 pub(crate) fn own(key: &Key, request: &Request) -> Option<String> {
-    // Escaped, different bytes make different texts, also where they are no UTF-8.
     match key {
         Key::ClientIp => None,
-        Key::Header(name) => {
-            let value = request.header(name);
-            value.map(|value| format!("header {}", value.escape_ascii()))
+        Key::Header(name) => request.header(name).map(|value| text("header", &value)),
+        Key::Cookie(name) => {
+            let value = request.cookie(name);
+            value.map(|value| text("cookie", value.as_bytes()))
         }
-        Key::Cookie(name) => request.cookie(name).map(|value| format!("cookie {value}")),
+    }
+}
+
+/// A value as a key. Escaped, different bytes make different texts, also where they are no UTF-8. Of a very long
+/// one the beginning is told, and the rest by its length and a hash that takes little time: clients may send
+/// as much as a head can hold, and a hook that takes too long closes the route to everyone.
+fn text(kind: &str, value: &[u8]) -> String {
+    match value.split_at_checked(MOST) {
+        Some((start, rest)) if !rest.is_empty() => {
+            let hash = rest.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+            let (start, length) = (start.escape_ascii(), rest.len());
+            format!("{kind} {start} and {length} more, {hash:016x}")
+        }
+        _ => format!("{kind} {}", value.escape_ascii()),
     }
 }
 
@@ -39,5 +54,7 @@ pub(crate) fn fitting(key: String) -> String {
     format!("hash {}", digits.concat())
 }
 
+/// How much of a value is taken as it is.
+const MOST: usize = 1024;
 /// Beyond that a hash saves the gateway memory; it takes at most 1 KiB.
 const LONGEST: usize = 256;

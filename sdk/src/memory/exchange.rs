@@ -146,7 +146,12 @@ impl Exchange {
     pub(crate) fn set_status(&mut self, status: u16) -> Result<(), HeaderError> {
         let status = fields::status(status)?;
         let response = self.state.response.as_mut();
-        response.ok_or(HeaderError::Forbidden)?.status = status;
+        let response = response.ok_or(HeaderError::Forbidden)?;
+        let is_empty = |status: http::StatusCode| matches!(status.as_u16(), 204 | 205 | 304);
+        if is_empty(status) != is_empty(response.status) {
+            return Err(HeaderError::InvalidValue);
+        }
+        response.status = status;
         Ok(())
     }
 
@@ -164,6 +169,7 @@ impl Exchange {
         let mut pairs = fields
             .iter()
             .flat_map(|field| field.as_bytes().split(|byte| *byte == b';'))
+            .take(MOST_COOKIES)
             .filter_map(|pair| {
                 let (key, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=')?);
                 Some((key.trim_ascii(), value.get(1..)?.trim_ascii()))
@@ -219,3 +225,6 @@ impl Exchange {
         self.permits.push(permit);
     }
 }
+
+/// As in the gateway.
+const MOST_COOKIES: usize = 500;
