@@ -12,7 +12,8 @@ impl Response {
         self.0.status()
     }
 
-    /// Sets the status: 200 to 599.
+    /// Sets the status: 200 to 599. The body stays: 204, 205 and 304, which have none, are refused in the place of
+    /// others, and others in theirs. Replace the response then.
     pub fn set_status(&mut self, status: u16) -> Result<(), HeaderError> {
         self.0.set_status(status)
     }

@@ -8,6 +8,7 @@ use std::sync::{
 use harness::{
     Broken, Frame, Gateway, Kind, Upstream, Wire, flag, gateway, get, ingress, upstream,
 };
+use tokio::net::TcpStream;
 
 /// What a backend sends once it has seen a request, and what becomes of it.
 type Case = (&'static str, fn() -> Vec<u8>, Outcome);
@@ -163,22 +164,22 @@ async fn a_connection_that_goes_away_takes_no_stream_with_it() {
     }
 }
 
+/// Resets each stream with this code, and counts them.
+async fn resets(stream: TcpStream, code: u32, seen: Arc<AtomicUsize>) {
+    let mut connection = h2::server::handshake(stream).await.expect("a client");
+    while let Some(Ok((_, mut answer))) = connection.accept().await {
+        seen.fetch_add(1, Relaxed);
+        answer.send_reset(h2::Reason::from(code));
+    }
+}
+
 /// A backend that resets its streams lives on: nothing but the number of tries ends that.
 #[tokio::test]
 async fn a_backend_that_resets_every_stream_sees_no_more_than_the_tries() {
     for code in [2, 7] {
         let seen = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&seen);
-        let up = upstream().raw(move |stream, _| {
-            let seen = Arc::clone(&counted);
-            async move {
-                let mut connection = h2::server::handshake(stream).await.expect("a client");
-                while let Some(Ok((_, mut answer))) = connection.accept().await {
-                    seen.fetch_add(1, Relaxed);
-                    answer.send_reset(h2::Reason::from(code));
-                }
-            }
-        });
+        let up = upstream().raw(move |stream, _| resets(stream, code, Arc::clone(&counted)));
         let up = up.start().await;
         let gw = speaking("H2C", &up).await;
         for round in 1..=3 {

@@ -242,12 +242,17 @@ impl Exchange {
         Ok(())
     }
 
-    /// Gives the response another status.
+    /// Gives the response another status; not one that has no body in the place of one that may have, or
+    /// the other way round, as the body stays.
     pub fn set_status(&mut self, status: u16) -> Result<(), FieldError> {
         let status = final_status(status)?;
         let Some(response) = &mut self.response else {
             return Err(FieldError::Forbidden);
         };
+        let is_empty = |status: StatusCode| matches!(status.as_u16(), 204 | 205 | 304);
+        if is_empty(status) != is_empty(response.status) {
+            return Err(FieldError::InvalidValue);
+        }
         let before = std::mem::replace(&mut response.status, status);
         self.undo.push(Undo::Status(before));
         Ok(())

@@ -95,6 +95,13 @@ impl Sample {
         bounds
             && word(&self.name)
             && self.labels.len() <= 8
+            && self.labels.iter().enumerate().all(|(index, (name, _))| {
+                // A scrape that has one twice, or a name of Prometheus' own, is refused as a whole.
+                let mut before = self.labels.iter().take(index);
+                let reserved =
+                    name.starts_with("__") || name == "label_le" || name == "label_plugin";
+                !reserved && before.all(|(other, _)| other != name)
+            })
             && self
                 .labels
                 .iter()
@@ -171,6 +178,24 @@ mod tests {
             name: name.to_owned(),
             labels: Vec::new(),
             value: Counted::Counter(0),
+        }
+    }
+
+    #[test]
+    fn labels_have_names_of_their_own() {
+        let metrics = Metrics::default();
+        for names in [
+            &["a", "b", "a"][..],
+            &["__name__"],
+            &["label_le"],
+            &["le", "label_le"],
+        ] {
+            let mut sample = counter("one");
+            sample.labels = names
+                .iter()
+                .map(|name| ((*name).to_owned(), "x".to_owned()))
+                .collect();
+            assert_eq!(metrics.register(sample), NONE, "{names:?}");
         }
     }
 

@@ -147,3 +147,16 @@ fn what_is_refused_changes_nothing() {
     let more = exchange.keep(1, "more".to_owned(), Vec::new());
     assert_eq!(more, Err(FieldError::TooMany));
 }
+
+#[test]
+fn a_status_without_a_body_is_none_for_a_response_with_one() {
+    let mut exchange = exchange();
+    for status in [204, 205, 304] {
+        assert_eq!(exchange.set_status(status), Err(FieldError::InvalidValue));
+    }
+    assert_eq!(exchange.set_status(404), Ok(()));
+    let response = exchange.response.as_mut().unwrap();
+    response.status = StatusCode::NOT_MODIFIED;
+    assert_eq!(exchange.set_status(200), Err(FieldError::InvalidValue));
+    assert_eq!(exchange.set_status(204), Ok(()));
+}
