@@ -9,12 +9,7 @@ use wit::log::Level;
 impl wit::log::Host for Guest {
     fn enabled(&mut self, level: Level) -> Result<bool> {
         self.count()?;
-        Ok(match level {
-            Level::Debug => tracing::enabled!(target: TARGET, tracing::Level::DEBUG),
-            Level::Info => tracing::enabled!(target: TARGET, tracing::Level::INFO),
-            Level::Warn => tracing::enabled!(target: TARGET, tracing::Level::WARN),
-            Level::Error => tracing::enabled!(target: TARGET, tracing::Level::ERROR),
-        })
+        Ok(is_shown(level))
     }
 
     fn write(&mut self, level: Level, message: String) -> Result<()> {
@@ -27,7 +22,8 @@ impl wit::log::Host for Guest {
         if level == Level::Error {
             self.said = Some(line.clone());
         }
-        if self.floods() {
+        // What is not shown must not push out what is.
+        if !is_shown(level) || self.floods() {
             return Ok(());
         }
         let filter = self
@@ -54,6 +50,15 @@ impl wit::log::Host for Guest {
             }
         }
         Ok(())
+    }
+}
+
+fn is_shown(level: Level) -> bool {
+    match level {
+        Level::Debug => tracing::enabled!(target: TARGET, tracing::Level::DEBUG),
+        Level::Info => tracing::enabled!(target: TARGET, tracing::Level::INFO),
+        Level::Warn => tracing::enabled!(target: TARGET, tracing::Level::WARN),
+        Level::Error => tracing::enabled!(target: TARGET, tracing::Level::ERROR),
     }
 }
 
