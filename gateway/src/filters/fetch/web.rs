@@ -65,7 +65,7 @@ impl Web {
             .url
             .parse()
             .map_err(|_| NoCode::new("its address is no URL", "write https://HOST/PATH"))?;
-        let mut authorization = ask.authorization;
+        let (mut authorization, mut elsewhere) = (ask.authorization, false);
         let end = tokio::time::Instant::now() + ask.patience;
         for _ in 0..=REDIRECTS {
             self.check(&uri)?;
@@ -81,8 +81,12 @@ impl Web {
                 .map_err(|_| NoCode::new("its address is no URL", "write https://HOST/PATH"))?;
             let left = end.saturating_duration_since(tokio::time::Instant::now());
             let answer = self.0.exchange(request, ask.most, left).await;
-            let answer = answer.map_err(|error| unanswered(&uri, &ask, &error))?;
+            let mut answer = answer.map_err(|error| unanswered(&uri, &ask, &error))?;
             let Some(next) = redirected(&uri, &answer) else {
+                if elsewhere {
+                    // Nor does it go to whom this one names.
+                    answer.headers_mut().remove(header::WWW_AUTHENTICATE);
+                }
                 return Ok(answer);
             };
             let next = next.map_err(|()| {
@@ -91,6 +95,7 @@ impl Web {
             })?;
             if next.authority() != uri.authority() || next.scheme() != uri.scheme() {
                 authorization = None;
+                elsewhere = true;
             }
             uri = next;
         }
