@@ -5,6 +5,7 @@
 mod apply;
 mod events;
 mod faults;
+mod nested;
 mod pod;
 mod read;
 mod resources;
@@ -33,6 +34,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{Authority, Object, Upstream, endpoint, service, slice};
 use faults::Denial;
 pub use faults::{Fault, Replacement};
+pub use nested::nested;
 use pod::Secured;
 pub use pod::pods;
 use resources::Resource;

@@ -37,7 +37,7 @@ mod upstream;
 mod wait;
 mod wire;
 
-pub use api::{Api, Fault, Replacement, Streaming, api, pods, tls_api};
+pub use api::{Api, Fault, Replacement, Streaming, api, nested, pods, tls_api};
 pub use binary::{
     Outcome, portcullis, portcullis_command, portcullis_command_with_files, run, target, tool,
 };

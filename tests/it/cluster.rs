@@ -1,6 +1,7 @@
 //! The gateway on a cluster: an API server double that speaks the real protocol, and fails on demand.
 
 mod access;
+mod alone;
 mod churn;
 mod events;
 mod faults;

@@ -19,6 +19,8 @@ pub(super) enum Kind {
     Status(u16, u32),
     Hang(Duration),
     GoneEvent,
+    /// The answer is no JSON.
+    Garbage,
     /// The bytes of a list go out slowly.
     Slow(Duration),
     /// A list that is gone on with is too old.
@@ -62,6 +64,11 @@ impl Fault {
     /// A watch begins with the word that its version is too old.
     pub fn gone(resource: &str) -> Self {
         Self::new("watch", resource, Kind::GoneEvent)
+    }
+
+    /// A request is answered with what is no JSON.
+    pub fn garbage(verb: &str, resource: &str) -> Self {
+        Self::new(verb, resource, Kind::Garbage)
     }
 
     /// A list takes this long.

@@ -13,6 +13,7 @@ use tokio::{sync::mpsc, time::Instant};
 use super::{
     Cut, Shared, Streaming, events,
     faults::Replacement,
+    nested,
     server::{Body, Call, failure, json_answer, status_of, with_body},
     store::{Change, Store},
 };
@@ -313,7 +314,7 @@ impl Stream {
 
     async fn send(&self, kind: &str, object: &Value) -> Option<()> {
         let object = events::shown(self.call.resource, object);
-        let line = format!("{}\n", json!({"type": kind, "object": object}));
+        let line = nested::text(&json!({"type": kind, "object": object})) + "\n";
         let times = if self.shared.state().duplicates && kind != "BOOKMARK" {
             2
         } else {

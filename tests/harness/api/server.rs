@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     Shared,
     faults::{Fault, Kind},
-    read,
+    nested, read,
     resources::{self, Resource},
     write,
 };
@@ -228,6 +228,7 @@ async fn refuse(call: &Call, shared: &Shared) -> Option<Response<Body>> {
             tokio::time::sleep(time).await;
             None
         }
+        Kind::Garbage => Some(answer_with(StatusCode::OK, "{]".into())),
         Kind::Expired(replacement) => Some(read::expired(call, shared, replacement)),
         Kind::GoneEvent => {
             let status = status_of(410, "Expired", "too old resource version: 1 (2)");
@@ -282,7 +283,7 @@ pub(super) fn failure(code: u16, reason: &str, message: &str) -> Response<Body> 
 }
 
 pub(super) fn json_answer(status: StatusCode, value: &Value) -> Response<Body> {
-    answer_with(status, value.to_string().into())
+    answer_with(status, nested::text(value).into())
 }
 
 fn answer_with(status: StatusCode, bytes: Bytes) -> Response<Body> {

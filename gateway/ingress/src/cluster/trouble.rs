@@ -21,6 +21,15 @@ pub(super) enum Trouble {
 
 impl Trouble {
     pub(super) fn of(error: &kube::Error) -> Self {
+        if is_unreadable(error) {
+            let why = if matches!(error, kube::Error::Api(_)) {
+                "an event that is none".to_owned()
+            } else {
+                text(error)
+            };
+            let said = format!("its answer cannot be read: {why}");
+            return Self::Bad(Health::Failing(said), Duration::ZERO);
+        }
         if let kube::Error::Api(status) = error {
             return Self::of_status(status);
         }
@@ -52,6 +61,15 @@ impl Trouble {
             _ => Self::Bad(Health::Failing(said), wait),
         }
     }
+}
+
+/// Whether there was an answer that makes no sense. `kube` takes an event that it cannot read for a
+/// status, of which it then has nothing, not even the code.
+pub(super) fn is_unreadable(error: &kube::Error) -> bool {
+    if let kube::Error::Api(status) = error {
+        return status.code == 0;
+    }
+    matches!(error, kube::Error::SerdeError(_) | kube::Error::FromUtf8(_))
 }
 
 /// An error with its causes, each once.

@@ -22,7 +22,7 @@ use super::{
     published::Topic,
     seen::Seen,
     server::Server,
-    trouble::Trouble,
+    trouble::{Trouble, is_unreadable},
 };
 
 /// What a watch tells.
@@ -221,9 +221,11 @@ impl Watch {
                     }
                     seen
                 }
-                Some(Ok(WatchEvent::Error(status))) => return Trouble::of_status(&status),
                 // What such a line said is lost, and only a list has it.
-                Some(Err(kube::Error::SerdeError(_))) => return stale(version),
+                Some(Err(error)) if is_unreadable(&error) => return stale(version),
+                Some(Ok(WatchEvent::Error(status)) | Err(kube::Error::Api(status))) => {
+                    return Trouble::of_status(&status);
+                }
                 Some(Err(_)) | None => return Trouble::Ended,
             };
             if seen.is_some() {

@@ -27,7 +27,8 @@ where
 
 impl<'de> Deserialize<'de> for Node<'static> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        At::Root.deserialize(deserializer)
+        let (at, depth) = (At::Root, 0);
+        Place { at, depth }.deserialize(deserializer)
     }
 }
 
@@ -55,16 +56,37 @@ impl At {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for At {
+/// Where in an object a value stands, and how deep.
+#[derive(Clone, Copy)]
+struct Place {
+    at: At,
+    depth: usize,
+}
+
+impl Place {
+    fn below(self, at: At) -> Self {
+        let depth = self.depth + 1;
+        Self { at, depth }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Place {
     type Value = Node<'static>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'static>, D::Error> {
-        let value = deserializer.deserialize_any(self)?;
+        // Passing over is the one thing that is done without recursion, so that no depth is too much:
+        // else the object would fail the list that it is in.
+        let value = if self.depth > MAX_DEPTH {
+            IgnoredAny::deserialize(deserializer)?;
+            Value::Null
+        } else {
+            deserializer.deserialize_any(self)?
+        };
         Ok(Node { line: 0, value })
     }
 }
 
-impl<'de> Visitor<'de> for At {
+impl<'de> Visitor<'de> for Place {
     type Value = Value<'static>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,7 +138,7 @@ impl<'de> Visitor<'de> for At {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(self)? {
+        while let Some(item) = items.next_element_seed(self.below(self.at))? {
             list.push(item);
         }
         Ok(Value::List(list))
@@ -125,14 +147,19 @@ impl<'de> Visitor<'de> for At {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
         let mut map = Vec::new();
         while let Some(key) = entries.next_key::<String>()? {
-            if self.leaves_out(&key) {
+            if self.at.leaves_out(&key) {
                 entries.next_value::<IgnoredAny>()?;
                 continue;
             }
-            let value = entries.next_value_seed(self.below(&key))?;
+            let value = entries.next_value_seed(self.below(self.at.below(&key)))?;
             let (key, line) = (Cow::Owned(key), 0);
             map.push(Entry { key, line, value });
         }
         Ok(Value::Map(map))
     }
 }
+
+/// How deep an object is read. What lies deeper is passed over, and refused for its depth all the same:
+/// only the configuration of a Plugin may be nested as its author likes, and 64 levels is all it may
+/// have. The parser itself gives up at 128, of which a list takes two.
+const MAX_DEPTH: usize = 100;
