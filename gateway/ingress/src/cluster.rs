@@ -171,9 +171,11 @@ impl Cluster {
     /// Blocks until something changed. The first change after a quiet time ends it at once; those that
     /// follow are gathered for at most 50 ms.
     pub fn wait(&mut self) {
-        match self.messages.recv_timeout(LOOK) {
+        let waiting = !self.complete && self.inbox.lacking.is_some();
+        let look = if waiting { SOON } else { LOOK };
+        match self.messages.recv_timeout(look) {
             Ok(message) => self.pending.push(message),
-            // Time itself changes what is right: certificates end.
+            // Time itself changes what is right: certificates end, and so does patience.
             Err(_) => return,
         }
         let end = self.last.map(|last| last + GATHER);
@@ -198,7 +200,7 @@ impl Cluster {
         if std::mem::take(&mut self.inbox.turned) {
             self.name(objects, options);
         }
-        self.complete |= self.inbox.is_complete();
+        self.complete |= self.inbox.is_complete(Instant::now());
         self.inbox.problems(&self.server)
     }
 
@@ -321,6 +323,8 @@ impl Cluster {
 const GATHER: Duration = Duration::from_millis(50);
 /// How often to look without being told of anything.
 const LOOK: Duration = Duration::from_secs(60);
+/// The same while the last kinds are waited for.
+const SOON: Duration = Duration::from_secs(1);
 /// How many Secrets and ConfigMaps are watched one by one: each takes a connection.
 const MOST_NAMED: usize = 256;
 

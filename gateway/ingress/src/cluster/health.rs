@@ -10,16 +10,19 @@ use crate::{
 
 use super::{kinds::Target, published::Topic, watch::Health};
 
-/// The problems of all watches. `serving` says whether something was known before.
+/// The problems of all watches. `serving` says whether something was known before, `late` whether what
+/// is not known yet is no longer waited for.
 pub(super) fn problems(
     watches: &BTreeMap<Target, Health>,
     server: &str,
     serving: bool,
+    late: bool,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut away = None;
     for (target, health) in watches {
         match health {
+            Health::Waiting if late => problems.push(unlisted(target)),
             Health::Waiting | Health::Up => {}
             // The server is one, however many watches miss it.
             Health::Away(reason) => away = away.or(Some(reason)),
@@ -88,6 +91,13 @@ fn forbidden(target: &Target, said: &str) -> Problem {
     problem(target, severity(target), message, target.rule())
 }
 
+fn unlisted(target: &Target) -> Problem {
+    let without = target.row().map_or("", |row| row.without);
+    let message = format!("the API server has not listed {target} so far: {without}");
+    let hint = "it is still waited for; see the log of the API server";
+    problem(target, severity(target), message, hint.to_owned())
+}
+
 fn absent(target: &Target) -> Problem {
     let without = target.row().map_or("", |row| row.without);
     let message = format!(
@@ -107,6 +117,11 @@ fn absent(target: &Target) -> Problem {
         | Kind::ConfigMap => "use a cluster of Kubernetes 1.21 or later",
     };
     problem(target, severity(target), message, hint.to_owned())
+}
+
+/// Whether the rest is of use without a target.
+pub(super) fn is_optional(target: &Target) -> bool {
+    severity(target) == Severity::Warning
 }
 
 /// How bad it is to be without a kind.

@@ -1,6 +1,9 @@
 //! What the watches tell, put into the objects, and what is wrong with objects and watches.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
 
 use crate::{
     manifest::{Found, Key},
@@ -26,6 +29,8 @@ pub(super) struct Inbox {
     secrets: HashMap<(String, String), Origin>,
     /// Whether there was a list of Ingresses ever.
     ingresses: bool,
+    /// Since when nothing is lacking but what the rest is of use without.
+    pub(super) lacking: Option<Instant>,
     /// Whether Ingresses, classes, Secrets or Plugins changed since this was last taken.
     pub(super) turned: bool,
 }
@@ -201,14 +206,20 @@ impl Inbox {
     }
 
     /// Whether all that can be known is known: every list that is permitted was read, and at least one
-    /// of Ingresses.
-    pub(super) fn is_complete(&self) -> bool {
-        let settled = |(target, health): (&Target, &Health)| match health {
+    /// of Ingresses. Kinds that the rest is of use without are waited for only a while.
+    pub(super) fn is_complete(&mut self, now: Instant) -> bool {
+        let settled = |(target, health): &(&Target, &Health)| match health {
             Health::Up | Health::Forbidden(_) | Health::Absent => true,
             Health::Failing(_) | Health::Away(_) => target.is_named(),
             Health::Waiting => false,
         };
-        self.ingresses && self.health.iter().all(settled)
+        let mut open = self.health.iter().filter(|watch| !settled(watch));
+        let enough = self.ingresses && open.clone().all(|(target, _)| health::is_optional(target));
+        self.lacking = enough.then(|| self.lacking.unwrap_or(now));
+        self.lacking.is_some_and(|since| {
+            let waited = now.duration_since(since);
+            open.all(|(_, health)| waited >= patience(health))
+        })
     }
 
     /// Objects that would have been refused, and the worst that is wrong with each.
@@ -224,7 +235,9 @@ impl Inbox {
 
     /// What is wrong.
     pub(super) fn problems(&self, server: &str) -> Vec<Problem> {
-        let mut problems = health::problems(&self.health, server, self.ingresses);
+        let late = |since: Instant| since.elapsed() >= SILENT;
+        let late = self.lacking.is_some_and(late);
+        let mut problems = health::problems(&self.health, server, self.ingresses, late);
         problems.extend(
             self.writing
                 .iter()
@@ -234,3 +247,19 @@ impl Inbox {
         problems
     }
 }
+
+/// How long a kind that is not needed is waited for.
+fn patience(health: &Health) -> Duration {
+    match health {
+        Health::Failing(_) => FAILING,
+        Health::Waiting | Health::Up | Health::Forbidden(_) | Health::Absent | Health::Away(_) => {
+            SILENT
+        }
+    }
+}
+
+/// For a server that answers, but not with a list.
+const FAILING: Duration = Duration::from_secs(10);
+/// For one that does not answer: longer than between two tries, as one that was away comes back for
+/// each watch at another time.
+const SILENT: Duration = Duration::from_secs(40);

@@ -4,7 +4,7 @@ use k8s_openapi::api::{core::v1::Secret, networking::v1::Ingress};
 use serde_json::{Value, json};
 
 use super::{item::Item, kinds::Scope, *};
-use crate::manifest;
+use crate::{manifest, objects::plugin::ApiPlugin};
 
 fn objects() -> Objects {
     Objects::new(|_, _| Err("no certificate".to_owned()))
@@ -138,10 +138,10 @@ fn nothing_is_complete_without_ingresses() {
         &mut objects,
     );
     inbox.take(Message::Health(plugins, Health::Absent), &mut objects);
-    assert!(!inbox.is_complete());
+    assert!(!inbox.is_complete(Instant::now()));
     inbox.take(Message::Reset(ingresses.clone(), Vec::new()), &mut objects);
     inbox.take(Message::Health(ingresses.clone(), Health::Up), &mut objects);
-    assert!(inbox.is_complete());
+    assert!(inbox.is_complete(Instant::now()));
     let told: Vec<String> = inbox
         .problems("server")
         .iter()
@@ -152,6 +152,64 @@ fn nothing_is_complete_without_ingresses() {
         told[0].starts_with("warning: Cluster a/plugins.portcullis.dev: "),
         "{told:?}"
     );
+}
+
+#[test]
+fn a_kind_that_is_not_needed_is_waited_for_a_while() {
+    let failing = Health::Failing("no".to_owned());
+    let away = Health::Away("no".to_owned());
+    for (plugins, seconds) in [(failing.clone(), 10), (away, 40), (Health::Waiting, 40)] {
+        let (mut inbox, mut objects) = (Inbox::default(), objects());
+        let ingresses = of(Kind::Ingress, "a");
+        let (needed, other) = (of(Kind::Service, "a"), of(Kind::Plugin, "a"));
+        for target in [&ingresses, &needed, &other] {
+            inbox.expect(target.clone());
+        }
+        let mut tell = |inbox: &mut Inbox, message| inbox.take(message, &mut objects);
+        tell(&mut inbox, Message::Reset(ingresses.clone(), Vec::new()));
+        tell(&mut inbox, Message::Health(ingresses, Health::Up));
+        tell(&mut inbox, Message::Health(needed.clone(), failing.clone()));
+        tell(&mut inbox, Message::Health(other, plugins));
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        // Without Services there is nothing to serve, however long it takes.
+        assert!(!inbox.is_complete(start) && !inbox.is_complete(after(1000)));
+        tell(&mut inbox, Message::Health(needed, Health::Up));
+        assert!(!inbox.is_complete(after(1000)));
+        assert!(!inbox.is_complete(after(1000 + seconds - 1)));
+        assert!(inbox.is_complete(after(1000 + seconds)));
+    }
+}
+
+#[test]
+fn what_is_nested_too_deep_harms_itself_alone() {
+    let plugin = |name: &str, levels: usize| {
+        let (open, close) = ("{\"a\":".repeat(levels), "}".repeat(levels));
+        format!(
+            "{{\"metadata\":{{\"name\":\"{name}\",\"namespace\":\"a\"}},\"spec\":{{\"source\":\
+             {{\"file\":\"x.wasm\"}},\"config\":{open}1{close}}}}}"
+        )
+    };
+    for levels in [65, 97, 98, 99, 124, 125, 140, 10_000] {
+        let items = [
+            plugin("before", 1),
+            plugin("deep", levels),
+            plugin("after", 64),
+        ];
+        let list = format!("{{\"metadata\":{{}},\"items\":[{}]}}", items.join(","));
+        let list: kube::core::ObjectList<Item<ApiPlugin>> = serde_json::from_str(&list).unwrap();
+        let good: Vec<bool> = list
+            .iter()
+            .map(|item| item.found.object.is_some())
+            .collect();
+        assert_eq!(good, [true, false, true], "{levels}");
+        let problem = list.items[1].found.problems[0].to_string();
+        assert_eq!(
+            problem,
+            "error: Plugin a/deep spec.config: the configuration is nested too deeply; \
+             write it with fewer levels"
+        );
+    }
 }
 
 #[test]
