@@ -6,6 +6,7 @@ mod churn;
 mod events;
 mod faults;
 mod leader;
+mod named;
 mod optional;
 mod pod;
 mod silence;

@@ -14,6 +14,7 @@ mod item;
 mod kinds;
 mod lease;
 mod list;
+mod named;
 mod nodes;
 mod pace;
 mod published;
@@ -33,13 +34,10 @@ use std::{
 
 use tokio::sync::{mpsc as orders, oneshot, watch as latest};
 
-use crate::{
-    objects::{Kind, Objects, code::Code},
-    problem::{Problem, Subject},
-    translate::{Options, select},
-};
+use crate::{objects::Objects, problem::Problem, translate::Options};
 use inbox::Inbox;
 use kinds::Target;
+use named::Named;
 use published::{Published, Reports};
 use seen::Seen;
 use server::Server;
@@ -62,8 +60,7 @@ pub struct Cluster {
     pending: Vec<Message>,
     orders: orders::UnboundedSender<Order>,
     inbox: Inbox,
-    /// Watches of single objects.
-    named: BTreeSet<Target>,
+    named: Named,
     /// Whether everything was known once.
     complete: bool,
     changed: bool,
@@ -141,7 +138,7 @@ impl Cluster {
             pending: Vec::new(),
             orders,
             inbox: Inbox::default(),
-            named: BTreeSet::new(),
+            named: Named::default(),
             complete: false,
             changed: true,
             last: None,
@@ -201,7 +198,9 @@ impl Cluster {
             self.name(objects, options);
         }
         self.complete |= self.inbox.is_complete(Instant::now());
-        self.inbox.problems(&self.server)
+        let mut problems = self.inbox.problems(&self.server);
+        problems.extend(self.named.left_out.clone());
+        problems
     }
 
     /// What ends the writing, once.
@@ -262,56 +261,6 @@ impl Cluster {
         all
     }
 
-    /// Watches those Secrets one by one that Ingresses of ours and Plugins name and no list has, and
-    /// the ConfigMaps that Plugins name.
-    fn name(&mut self, objects: &mut Objects, options: &Options) {
-        let (mut wanted, mut ours) = (BTreeSet::new(), BTreeSet::new());
-        for ingress in select(objects, options) {
-            let Subject {
-                namespace, name, ..
-            } = &ingress.subject;
-            ours.insert((namespace.clone(), name.clone()));
-            let names = ingress.tls.iter().filter_map(|tls| tls.secret.clone());
-            wanted.extend(names.map(|name| (ingress.subject.namespace.clone(), name)));
-        }
-        self.ours = Arc::new(ours);
-        wanted.extend(options.default_tls_secret.clone());
-        // Before there is a list, there is no saying what it lacks.
-        let listing = |(target, health): (&Target, &Health)| {
-            target.kind == Kind::Secret && !target.is_named() && *health == Health::Waiting
-        };
-        if self.inbox.health.iter().any(listing) {
-            self.inbox.turned = true;
-            return;
-        }
-        let plugins = objects.plugins.values().filter_map(|plugin| {
-            let (kind, name) = match &plugin.code {
-                Code::ConfigMap { name, .. } => (Kind::ConfigMap, name),
-                Code::Oci(_, Some(secret)) => (Kind::Secret, secret),
-                Code::File(_) | Code::Oci(_, None) | Code::Url(_) | Code::Wrong(_) => return None,
-            };
-            let id = (plugin.subject.namespace.clone(), name.clone());
-            Some(Target::named(kind, id))
-        });
-        let plugins: BTreeSet<Target> = plugins.collect();
-        // Certificates come first if there are too many.
-        let wanted: BTreeSet<Target> = wanted
-            .into_iter()
-            .map(|id| Target::named(Kind::Secret, id))
-            .chain(plugins)
-            .filter(|target| !self.inbox.is_listed(target))
-            .take(MOST_NAMED)
-            .collect();
-        for target in self.named.difference(&wanted) {
-            self.inbox.forget(target, objects);
-            let _ = self.orders.send(Order::End(target.clone()));
-        }
-        for target in wanted.difference(&self.named.clone()) {
-            self.begin(target.clone());
-        }
-        self.named = wanted;
-    }
-
     fn begin(&mut self, target: Target) {
         self.inbox.expect(target.clone());
         // The thread outlives every order.
@@ -325,8 +274,5 @@ const GATHER: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(60);
 /// The same while the last kinds are waited for.
 const SOON: Duration = Duration::from_secs(1);
-/// How many Secrets and ConfigMaps are watched one by one: each takes a connection.
-const MOST_NAMED: usize = 256;
-
 #[cfg(test)]
 mod tests;

@@ -91,6 +91,39 @@ fn forbidden(target: &Target, said: &str) -> Problem {
     problem(target, severity(target), message, target.rule())
 }
 
+/// That objects which something names are not watched, beside so many that are.
+pub(super) fn left_out(targets: &[&Target], watched: usize) -> Problem {
+    let mut namespaces: BTreeMap<&str, usize> = BTreeMap::new();
+    for target in targets {
+        *namespaces.entry(target.namespace()).or_default() += 1;
+    }
+    let most = namespaces.into_iter().max_by_key(|(_, count)| *count);
+    let (namespace, count) = most.unwrap_or_default();
+    let of = |kind: Kind| targets.iter().filter(|target| target.kind == kind).count();
+    let message = format!(
+        "{} Secrets and {} ConfigMaps that Ingresses and Plugins name are not watched, {count} of \
+         them of the namespace {namespace}: {} are named and no list has them, and {watched} can be \
+         watched one by one, which namespaces share; what these were stays",
+        of(Kind::Secret),
+        of(Kind::ConfigMap),
+        targets.len() + watched,
+    );
+    Problem {
+        severity: Severity::Warning,
+        kind: CLUSTER.to_owned(),
+        namespace: String::new(),
+        name: "named-objects".to_owned(),
+        field: None,
+        file: None,
+        line: None,
+        message,
+        hint:
+            "take out the names of Secrets that do not exist, and give those with certificates the \
+               type kubernetes.io/tls: one list has all of these"
+                .to_owned(),
+    }
+}
+
 fn unlisted(target: &Target) -> Problem {
     let without = target.row().map_or("", |row| row.without);
     let message = format!("the API server has not listed {target} so far: {without}");

@@ -199,6 +199,23 @@ impl Inbox {
         target.kind == Kind::Secret && origin.is_some_and(|origin| origin.listed)
     }
 
+    /// Whether there is what a target names, as far as its own watch can tell.
+    pub(super) fn has(&self, target: &Target, objects: &Objects) -> bool {
+        let Scope::Named(namespace, name) = &target.scope else {
+            return false;
+        };
+        if target.kind == Kind::Secret {
+            let origin = self.secrets.get(&(namespace.clone(), name.clone()));
+            return origin.is_some_and(|origin| origin.named);
+        }
+        objects.contains(target.kind, namespace, name)
+    }
+
+    /// Leaves what a target gave as it is: nobody looks any longer.
+    pub(super) fn release(&mut self, target: &Target) {
+        self.health.remove(target);
+    }
+
     /// Forgets a target, and what only it gave.
     pub(super) fn forget(&mut self, target: &Target, objects: &mut Objects) {
         self.reset(target, Vec::new(), objects);

@@ -4,7 +4,10 @@ use k8s_openapi::api::{core::v1::Secret, networking::v1::Ingress};
 use serde_json::{Value, json};
 
 use super::{item::Item, kinds::Scope, *};
-use crate::{manifest, objects::plugin::ApiPlugin};
+use crate::{
+    manifest,
+    objects::{Kind, plugin::ApiPlugin},
+};
 
 fn objects() -> Objects {
     Objects::new(|_, _| Err("no certificate".to_owned()))
