@@ -25,8 +25,11 @@ pub(super) struct Row {
     fields: Option<&'static str>,
     /// What does not work without it.
     pub(super) without: &'static str,
-    pub(super) run: fn(Watch) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub(super) run: Run,
 }
+
+/// What runs a watch.
+pub(super) type Run = fn(Watch) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Whether objects of a kind have namespaces.
 #[derive(Clone, Copy, PartialEq, Eq)]

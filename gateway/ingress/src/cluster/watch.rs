@@ -58,6 +58,7 @@ pub(super) enum Health {
 }
 
 /// A watch to be run.
+#[derive(Clone)]
 pub(super) struct Watch {
     pub(super) server: Server,
     pub(super) target: Target,
