@@ -8,6 +8,7 @@ mod compiler;
 mod fetch;
 mod plugin;
 mod slot;
+mod turns;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -28,6 +29,7 @@ use compiler::Compiler;
 use fetch::Fetcher;
 use plugin::Known;
 use slot::Slot;
+use turns::Turns;
 
 /// Makes filters of the chains that a configuration names.
 pub(crate) struct Loader {
@@ -40,11 +42,13 @@ pub(crate) struct Loader {
     plugins: BTreeMap<PluginId, Known>,
     slots: HashMap<IngressName, HashMap<FilterRef, Slot>>,
     generation: u64,
+    /// Whether filters wait for another round to be made.
+    waiting: bool,
     patience: Patience,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
-/// How long to wait for code to be compiled before going on without it.
+/// How long to wait for code to be compiled, and for filters to be configured, before going on without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
     /// Until it is done: nobody is served meanwhile.
@@ -93,7 +97,8 @@ impl Finding {
 }
 
 impl Loader {
-    /// Nothing is loaded yet. `wake` is called when something was compiled that was not waited for.
+    /// Nothing is loaded yet. `wake` is called when another [`Self::prepare`] has more to give: something
+    /// was compiled that was not waited for, or filters wait for their turn.
     pub(crate) fn new(
         settings: wasm::Settings,
         patience: Patience,
@@ -107,6 +112,7 @@ impl Loader {
             plugins: BTreeMap::new(),
             slots: HashMap::new(),
             generation: 0,
+            waiting: false,
             patience,
             wake,
         }
@@ -125,6 +131,11 @@ impl Loader {
     /// Makes the filters of all chains.
     pub(crate) fn prepare(&mut self, config: &Config) -> Prepared {
         let mut findings = Vec::new();
+        let until = match (self.patience, self.generation) {
+            (Patience::Endless, _) => None,
+            (Patience::Serving, 0) => Some(Instant::now() + FIRST),
+            (Patience::Serving, _) => Some(Instant::now() + LATER),
+        };
         let items = items(config);
         if !config.plugins.is_empty() && self.sandbox.is_none() {
             match self.start() {
@@ -132,13 +143,13 @@ impl Loader {
                 Err(error) => findings.push(no_sandbox(&error)),
             }
         }
-        self.load(config);
+        self.load(config, until);
         findings.extend(
             self.plugins
                 .iter()
                 .filter_map(|(id, known)| known.finding(id)),
         );
-        self.attach(&items, &mut findings);
+        self.attach(&items, until, &mut findings);
 
         let all = self.slots.iter().map(|(ingress, slots)| {
             let filters = slots.iter();
@@ -165,7 +176,7 @@ impl Loader {
     }
 
     /// Finds the code of all plugins, has it compiled, and makes plugins of it.
-    fn load(&mut self, config: &Config) {
+    fn load(&mut self, config: &Config, until: Option<Instant>) {
         self.plugins.retain(|id, _| config.plugins.contains_key(id));
         let Some((engine, compiler)) = &self.sandbox else {
             return;
@@ -202,11 +213,7 @@ impl Loader {
         }
         // What was waited for before holds up no further change.
         if new || self.generation == 0 {
-            compiler.wait(match (self.patience, self.generation) {
-                (Patience::Endless, _) => None,
-                (Patience::Serving, 0) => Some(Instant::now() + FIRST),
-                (Patience::Serving, _) => Some(Instant::now() + LATER),
-            });
+            compiler.wait(until);
         }
         for (id, spec) in &config.plugins {
             if let Some(known) = self.plugins.get_mut(id) {
@@ -220,12 +227,15 @@ impl Loader {
         compiler.forget_but(&wanted);
     }
 
-    /// Gives each item of each chain its filter.
+    /// Gives each item of each chain its filter. Where that takes a namespace long, the rest of its filters
+    /// wait for the next round, in front of which the changes of others are read.
     fn attach(
         &mut self,
         items: &HashMap<&IngressName, HashSet<&FilterRef>>,
+        until: Option<Instant>,
         findings: &mut Vec<Finding>,
     ) {
+        let mut turns = Turns::new(until, LATER);
         let before = std::mem::take(&mut self.slots);
         let mut renewed = self.generation == 0;
         for (ingress, items) in items {
@@ -238,7 +248,7 @@ impl Loader {
                 let Some(known) = self.plugins.get(id) else {
                     continue;
                 };
-                let (slot, new) = Slot::of(known, (ingress, item), old);
+                let (slot, new) = Slot::of(known, (ingress, item), old, &mut turns);
                 renewed |= new;
                 findings.extend(slot.finding.clone());
                 slots.insert((*item).clone(), slot);
@@ -246,6 +256,17 @@ impl Loader {
             self.slots.insert((*ingress).clone(), slots);
         }
         self.generation += u64::from(renewed);
+
+        let waiting = turns.waiting();
+        if !self.waiting {
+            for (namespace, filters) in &waiting {
+                tracing::warn!(target: "plugin", namespace, filters, "filters take long to be configured: the rest of them is made bit by bit");
+            }
+        }
+        self.waiting = !waiting.is_empty();
+        if self.waiting {
+            (self.wake)();
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod others;
 mod parts;
 mod refused;
 mod seen;
+mod slow;
 mod sources;
 mod streams;
 mod views;

@@ -11,6 +11,7 @@ use wasm::{Attached, Failure, Plugin};
 use super::{
     Finding,
     plugin::{Known, Terms},
+    turns::Turns,
 };
 
 /// What stands at a place of a chain.
@@ -19,7 +20,8 @@ pub(super) struct Slot {
     pub(super) filter: Arc<dyn Filter>,
     /// What is wrong with what should stand there.
     pub(super) finding: Option<Finding>,
-    basis: Basis,
+    /// None until its turn comes to be made.
+    basis: Option<Basis>,
     on_error: OnError,
     good: Option<Good>,
 }
@@ -41,10 +43,11 @@ struct Good {
 
 impl Slot {
     /// What stands at this place now, and whether it is another than before.
-    pub(super) fn of(
+    pub(super) fn of<'a>(
         known: &Known,
-        (ingress, item): (&IngressName, &FilterRef),
+        (ingress, item): (&'a IngressName, &FilterRef),
         before: Option<&HashMap<FilterRef, Self>>,
+        turns: &mut Turns<'a>,
     ) -> (Self, bool) {
         let on_error = known.on_error;
         let basis = match known.running() {
@@ -52,28 +55,56 @@ impl Slot {
             Err(fault) => Basis::Nothing(fault),
         };
         let old = before.and_then(|slots| slots.get(item));
-        if let Some(old) = old.filter(|old| old.basis.is(&basis) && old.on_error == on_error) {
+        let same = |own: &Basis| own.is(&basis);
+        let is_same = |old: &&Self| old.basis.as_ref().is_some_and(same);
+        if let Some(old) = old.filter(is_same).filter(|old| old.on_error == on_error) {
             return (old.clone(), false);
         }
         // The last good one may have stood under another configuration.
-        let alike = |other: &FilterRef| other.alias == item.alias && other.plugin == item.plugin;
-        let last = old.and_then(|old| old.good.clone()).or_else(|| {
-            let mut slots = before?.iter();
-            slots.find_map(|(other, slot)| slot.good.clone().filter(|_| alike(other)))
-        });
-        let slot = match &basis {
-            Basis::Nothing(fault) => Self {
-                filter: broken(*fault, on_error),
-                finding: None,
-                good: last,
-                on_error,
-                basis,
-            },
-            Basis::Plugin(plugin, terms) => {
-                Self::attached((plugin, terms), on_error, (ingress, item), last)
+        let alike = || {
+            let slots = before.into_iter().flatten();
+            let alike =
+                slots.filter(|(other, _)| other.alias == item.alias && other.plugin == item.plugin);
+            let slots = alike.map(|(_, slot)| slot);
+            slots.max_by_key(|slot| slot.good.is_some())
+        };
+        let last = old.filter(|old| old.good.is_some()).or_else(alike);
+        let good = last.and_then(|last| last.good.clone());
+        let (plugin, terms) = match &basis {
+            Basis::Plugin(plugin, terms) => (plugin, terms),
+            Basis::Nothing(fault) => {
+                let nothing = Self {
+                    filter: broken(*fault, on_error),
+                    finding: None,
+                    good,
+                    on_error,
+                    basis: Some(basis),
+                };
+                return (nothing, true);
             }
         };
-        (slot, true)
+        let made = turns.take(&ingress.namespace, || {
+            Self::attached((plugin, terms), on_error, (ingress, item), good)
+        });
+        match made {
+            Some(made) => (made, true),
+            None => (Self::waiting(old.or(last), on_error), old.is_none()),
+        }
+    }
+
+    /// What stood here before, with all that is wrong with it, until its turn comes.
+    fn waiting(before: Option<&Self>, on_error: OnError) -> Self {
+        let new = || Self {
+            filter: broken(Fault::Load, on_error),
+            finding: None,
+            basis: None,
+            on_error,
+            good: None,
+        };
+        before.map_or_else(new, |before| Self {
+            basis: None,
+            ..before.clone()
+        })
     }
 
     /// The plugin with its configuration here; where it does not accept that, with the last good one.
@@ -89,7 +120,7 @@ impl Slot {
                 |good| Arc::clone(&good.filter),
             ),
             finding,
-            basis: Basis::Plugin(Arc::clone(plugin), terms.clone()),
+            basis: Some(Basis::Plugin(Arc::clone(plugin), terms.clone())),
             on_error,
             good,
         };
