@@ -82,7 +82,14 @@ fn call<A: Ask>(
         keep(attachment, spare, Some(Fault::Open));
         return Asked::Done((exchange, Err(Fault::Open)));
     }
-    let Some(aside) = attachment.plugin().aside() else {
+    let plugin = attachment.plugin();
+    let ready = || spare.as_ref().is_some_and(|spare| spare.knows(attachment));
+    let aside = match plugin.aside() {
+        Some(aside) => Some(Arc::clone(aside)),
+        None if ready() => None,
+        None => plugin.made_aside(),
+    };
+    let Some(aside) = aside else {
         let ran = run_here(ask, attachment, exchange, spare);
         return Asked::Done(outcome(attachment, ran, keep));
     };
@@ -95,7 +102,7 @@ fn call<A: Ask>(
             return Asked::Done((exchange, Err(failure.fault())));
         }
     };
-    let (aside, attachment) = (Arc::clone(aside), Arc::clone(attachment));
+    let attachment = Arc::clone(attachment);
     Asked::Later(Box::pin(async move {
         let ran = aside.run(admitted, ask, Arc::clone(&attachment), exchange, spare);
         let ran = ran.await;

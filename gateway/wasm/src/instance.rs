@@ -18,11 +18,13 @@ use wasmtime::{
 pub(crate) use call::{Answer, Handles, Place, Terms, here};
 
 use crate::{
+    allowance,
     attachment::Attachment,
     component::{LoadError, Template},
     exports::Functions,
     failure::{ConfigError, Failure},
     host::{Guest, Phase},
+    limits::cpu_time,
     statistics::Life,
     text::line,
 };
@@ -32,7 +34,7 @@ use call::{Ended, begin, failure, straight, unhindered};
 pub(crate) struct Instance {
     store: Store<Guest>,
     functions: Functions,
-    /// Whether its calls have a stack of their own, so that they can wait.
+    /// Whether all its calls have a stack of their own, so that they can wait.
     fiber: bool,
     configured: HashMap<u32, Weak<Attachment>, RandomState>,
     calls: u32,
@@ -76,7 +78,13 @@ impl Instance {
         match spare {
             Some(instance) if instance.knows(attachment) => Ok(instance),
             // Boxed, as it is rare and large: the future of each call would be as large.
-            spare => Box::pin(Self::prepared(spare, attachment, place)).await,
+            spare => {
+                let prepared = Box::pin(Self::prepared(spare, attachment, place));
+                match place {
+                    Place::Here => attachment.plugin().making().measure(prepared).await,
+                    Place::Aside => prepared.await,
+                }
+            }
         }
     }
 
@@ -108,7 +116,9 @@ impl Instance {
                 Box::new(started.await?)
             }
         };
-        instance.release_gone(place).await?;
+        instance
+            .release_gone(Terms::setup(Phase::Describe, place))
+            .await?;
         instance.configure(attachment, place).await?;
         Ok(instance)
     }
@@ -135,7 +145,7 @@ impl Instance {
         });
         let terms = Terms::setup(Phase::Describe, place);
         begin(&mut store, terms, None, None);
-        let started = if fiber {
+        let started = if fiber || place == Place::Aside {
             let pre = &template.pre;
             unhindered(terms, &template.clock, pre.instantiate_async(&mut store)).await
         } else {
@@ -194,10 +204,9 @@ impl Instance {
     }
 
     /// Has it forget the attachments that are gone.
-    async fn release_gone(&mut self, place: Place) -> Result<(), Failure> {
+    async fn release_gone(&mut self, terms: Terms) -> Result<(), Failure> {
         for id in self.gone() {
             self.configured.remove(&id);
-            let terms = Terms::setup(Phase::Describe, place);
             self.call(terms, None, None, |functions, _| {
                 Some((functions.release, (id,)))
             })
@@ -219,7 +228,7 @@ impl Instance {
         P: ComponentNamedList + Lower + Send + Sync + 'static,
         R: ComponentNamedList + Lift + Answer + Send + Sync + 'static,
     {
-        if !self.fiber {
+        if !self.fiber && terms.place == Place::Here {
             return self.call_straight(terms, attachment, exchange, ask);
         }
         let done = match self.begin(terms, attachment, exchange, ask) {
@@ -294,14 +303,25 @@ impl Instance {
     pub(crate) fn tidy(&mut self) -> bool {
         let idle = self.calls == self.seen;
         let stays = !idle && self.born.elapsed() < AGE;
-        // What has its own stack is not called here, where nothing else could go on.
-        let released = |instance: &mut Self| match instance.fiber {
-            true => instance.gone().is_empty(),
-            false => here(instance.release_gone(Place::Here)).is_ok(),
-        };
-        let stays = stays && released(self);
+        let stays = stays && (self.gone().is_empty() || self.releases());
         self.seen = self.calls;
         stays
+    }
+
+    /// Has it forget the attachments that are gone, on a worker: whether it did so in short time.
+    fn releases(&mut self) -> bool {
+        // What has its own stack is not called here, where nothing else could go on.
+        if self.fiber || !allowance::is_left() {
+            return false;
+        }
+        let terms = Terms {
+            time: allowance::INLINE,
+            ..Terms::setup(Phase::Describe, Place::Here)
+        };
+        let began = cpu_time();
+        let released = here(self.release_gone(terms)).is_ok();
+        let long = allowance::spend(cpu_time().saturating_sub(began));
+        released && !long
     }
 }
 

@@ -19,6 +19,7 @@ mod plugin;
 mod host;
 mod limits;
 
+mod allowance;
 mod aside;
 mod attached;
 mod breaker;

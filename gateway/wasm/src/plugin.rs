@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -12,6 +12,7 @@ use std::{
 use route::{Backends, Grants, Isolation, Limits};
 
 use crate::{
+    allowance::{self, INLINE, Making},
     aside::{Aside, Running},
     attachment::Attachment,
     callouts::{Callouts, MOST, PATIENCE},
@@ -78,6 +79,10 @@ pub struct Plugin {
     shared: Arc<Shared>,
     /// The threads that its calls run on, if they take their time.
     aside: Option<Arc<Aside>>,
+    engine: Engine,
+    making: Making,
+    /// Whether the log says that its instances take long to be made.
+    told: AtomicBool,
     running: Running,
     /// What sends its requests to other servers.
     callouts: Option<Arc<Callouts>>,
@@ -121,6 +126,9 @@ impl Plugin {
             isolation,
             shared,
             aside: aside.map_err(LoadError::Aside)?,
+            engine: engine.clone(),
+            making: Making::default(),
+            told: AtomicBool::new(false),
             running: Running::default(),
             callouts: waits.then(|| Arc::clone(engine.callouts())),
             streams: Running::default(),
@@ -175,6 +183,23 @@ impl Plugin {
     /// The threads that its calls run on; none where that is whoever asks.
     pub(crate) fn aside(&self) -> Option<&Arc<Aside>> {
         self.aside.as_ref()
+    }
+
+    /// Where a call runs that needs a new instance, if that would take too much of this worker's time.
+    pub(crate) fn made_aside(&self) -> Option<Arc<Aside>> {
+        if !self.making.is_slow() || allowance::is_left() {
+            return None;
+        }
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let plugin = &*self.name;
+            tracing::warn!(target: "plugin", plugin, "its instances take long to be made: calls that need a new one run aside; do less in `new`, and share instances (`isolation: shared`)");
+        }
+        self.engine.aside().ok()
+    }
+
+    /// How long its instances take to be made.
+    pub(crate) fn making(&self) -> &Making {
+        &self.making
     }
 
     /// Where its calls run.
@@ -250,8 +275,6 @@ impl Plugin {
     }
 }
 
-/// Up to here, a hook's time is short enough for a worker to wait for it.
-const INLINE: Duration = Duration::from_millis(1);
 /// The largest configuration: what all annotations of an object have together.
 const CONFIG: usize = 256 << 10;
 /// The most that any plugin keeps in a namespace.
