@@ -258,10 +258,14 @@ impl Loader {
         self.generation += u64::from(renewed);
 
         let waiting = turns.waiting();
-        if !self.waiting {
-            for (namespace, filters) in &waiting {
-                tracing::warn!(target: "plugin", namespace, filters, "filters take long to be configured: the rest of them is made bit by bit");
+        match (self.waiting, waiting.is_empty()) {
+            (false, false) => {
+                for (namespace, filters) in &waiting {
+                    tracing::warn!(target: "plugin", namespace, filters, "filters take long to be configured: the rest of them is made bit by bit");
+                }
             }
+            (true, true) => tracing::info!(target: "plugin", "all filters are configured"),
+            (false, true) | (true, false) => {}
         }
         self.waiting = !waiting.is_empty();
         if self.waiting {

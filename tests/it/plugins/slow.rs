@@ -29,43 +29,21 @@ fn slow(version: &str, ms: u32) -> Vec<u8> {
     })
 }
 
-/// One file with an Ingress for each of the hosts.
+/// One file with an Ingress for each of the hosts, and at its end one of another namespace.
 fn crowd() -> String {
-    let object = |number| {
-        let object = ingress(&format!("slow{number}"))
-            .host(&host(number))
-            .path("/", "svc", 80)
-            .annotation("portcullis.dev/filters", "slow");
-        object.object().0.to_string()
+    let slow = |number| {
+        let object = ingress(&format!("slow{number}")).host(&host(number));
+        object.annotation("portcullis.dev/filters", "slow")
     };
-    let objects: Vec<String> = (0..CROWD).map(object).collect();
-    objects.join("\n---\n")
+    let other = ingress("other").namespace("other").host("other.test");
+    let other = other.annotation("portcullis.dev/filters", "stamp");
+    let all = (0..CROWD).map(slow).chain([other]);
+    let all = all.map(|object| object.path("/", "svc", 80).object().0.to_string());
+    all.collect::<Vec<_>>().join("\n---\n")
 }
 
 fn host(number: usize) -> String {
     format!("slow{number}.test")
-}
-
-/// Adds a route of another namespace, with a filter of its own, and waits until it is served.
-async fn until_another_is_served(gw: &Gateway, name: &str) {
-    let host = format!("{name}.test");
-    let object = ingress(name).namespace("other").host(&host);
-    let object = object.path("/", "none", 80);
-    gw.apply(object.annotation("portcullis.dev/filters", "stamp"));
-    harness::until("the route of another namespace is there", async || {
-        gw.get(&host, "/").await.reason() == Some("no-service")
-    })
-    .await;
-}
-
-/// Whether any filter of the crowd waits for its turn.
-async fn one_waits(gw: &Gateway) -> bool {
-    for number in 0..CROWD {
-        if gw.get(&host(number), "/").await.reason() == Some("plugin-load") {
-            return true;
-        }
-    }
-    false
 }
 
 /// What some hosts of the crowd answer: the version that their filter says, or why they have none.
@@ -76,7 +54,9 @@ async fn crowd_says(gw: &Gateway) -> Vec<String> {
         let answer = connection.ask(&get("/").host(&host(number))).await;
         said.push(match answer.status {
             200 => answer.saw().header("x-version").unwrap_or("-").to_owned(),
-            status => answer.reason().map_or(status.to_string(), str::to_owned),
+            status => answer
+                .reason()
+                .map_or_else(|| status.to_string(), str::to_owned),
         });
     }
     said
@@ -106,13 +86,18 @@ async fn what_takes_a_namespace_long_to_configure_holds_up_no_other() {
 
     // New routes: those whose turn has not come are closed, and all come in the end.
     gw.write("crowd.yaml", &crowd());
-    harness::until("they are there", async || {
-        gw.get(&host(0), "/").await.status != 404
+    until_all_say(&gw, "1", &["no-route", "plugin-load", "1"]).await;
+    // The Service of the other one is missing, which is told once it is served.
+    let words = ["bit by bit", "other/svc is missing", "all filters are"];
+    harness::until("all are made", async || {
+        gw.log().iter().any(|line| line.contains(words[2]))
     })
     .await;
-    until_another_is_served(&gw, "one").await;
-    assert!(one_waits(&gw).await, "all were made before");
-    until_all_say(&gw, "1", &["1", "plugin-load"]).await;
+    let log = gw.log();
+    let place = |words: &str| log.iter().position(|line| line.contains(words));
+    let places = words.map(|words| place(words).expect("a line in the log"));
+    assert!(places.is_sorted(), "{log:?}");
+    assert_eq!(gw.get("other.test", "/").await.reason(), Some("no-service"));
 
     // New code: what worked before goes on until then.
     gw.write_bytes("slow.wasm", &slow("2", 30));
