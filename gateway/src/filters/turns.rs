@@ -52,12 +52,12 @@ mod tests {
 
     const SHARE: Duration = Duration::from_millis(2);
 
-    /// How many of ten slow ones and of ten quick ones of another namespace are made.
-    fn made(until: Option<Instant>) -> (usize, usize) {
+    /// How many of ten slow ones are made, and whether one of another namespace is.
+    fn made(until: Option<Instant>) -> (usize, bool) {
         let mut turns = Turns::new(until, SHARE);
         let slow = (0..10).filter_map(|_| turns.take("slow", || sleep(SHARE)));
         let slow = slow.count();
-        let quick = (0..10).filter_map(|_| turns.take("quick", || ())).count();
+        let quick = turns.take("quick", || ()).is_some();
         let waiting = turns.waiting();
         assert_eq!(waiting.get("slow").copied().unwrap_or_default(), 10 - slow);
         (slow, quick)
@@ -65,13 +65,13 @@ mod tests {
 
     #[test]
     fn what_takes_long_waits_and_holds_up_no_other_namespace() {
-        assert_eq!(made(Some(Instant::now())), (1, 10));
+        assert_eq!(made(Some(Instant::now())), (1, true));
     }
 
     #[test]
     fn where_nobody_is_served_yet_none_waits() {
-        assert_eq!(made(None), (10, 10));
+        assert_eq!(made(None), (10, true));
         let later = Instant::now() + Duration::from_secs(60);
-        assert_eq!(made(Some(later)), (10, 10));
+        assert_eq!(made(Some(later)), (10, true));
     }
 }
