@@ -81,6 +81,8 @@ struct State {
     store: Store,
     faults: Vec<Fault>,
     denials: Vec<Denial>,
+    /// Namespaces that are being deleted.
+    terminating: Vec<String>,
     absent: Vec<String>,
     log: Vec<String>,
     lists: BTreeMap<&'static str, usize>,
@@ -120,6 +122,7 @@ async fn start(secured: Option<Secured>) -> Api {
         store: Store::default(),
         faults: Vec::new(),
         denials: Vec::new(),
+        terminating: Vec::new(),
         absent: Vec::new(),
         log: Vec::new(),
         lists: BTreeMap::new(),

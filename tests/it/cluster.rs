@@ -9,6 +9,7 @@ mod leader;
 mod named;
 mod optional;
 mod pod;
+mod refused;
 mod silence;
 mod status;
 mod watching;

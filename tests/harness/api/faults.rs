@@ -148,6 +148,11 @@ impl Api {
         self.shared.state().denials.clear();
     }
 
+    /// Deletes a namespace, which does not end: nothing can be created in it.
+    pub fn terminate(&self, namespace: &str) {
+        self.shared.state().terminating.push(namespace.to_owned());
+    }
+
     /// Does not have a resource, until it is given it.
     pub fn without(&self, resource: &str) {
         self.shared.state().absent.push(resource.into());

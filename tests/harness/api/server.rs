@@ -215,6 +215,10 @@ async fn refuse(call: &Call, shared: &Shared) -> Option<Response<Body>> {
         {
             return Some(forbidden(call));
         }
+        let gone = |own: &String| Some(own.as_str()) == namespace;
+        if verb == "create" && state.terminating.iter().any(gone) {
+            return Some(terminating(call));
+        }
         let continued = call.query.contains_key("continue");
         Fault::take(&mut state.faults, (verb, plural), continued)
     };
@@ -257,6 +261,23 @@ fn forbidden(call: &Call) -> Response<Body> {
         resource.group,
     );
     failure(403, "Forbidden", &message)
+}
+
+/// As the admission plugin `NamespaceLifecycle` refuses.
+fn terminating(call: &Call) -> Response<Body> {
+    let resource = call.resource.full_name();
+    let namespace = call.namespace.as_deref().unwrap_or_default();
+    let message = format!(
+        "{resource} is forbidden: unable to create new content in namespace {namespace} because it \
+         is being terminated"
+    );
+    let mut body = status_of(403, "Forbidden", &message);
+    body["details"] = json!({"causes": [{
+        "reason": "NamespaceTerminating",
+        "message": format!("namespace {namespace} is being terminated"),
+        "field": "metadata.namespace",
+    }]});
+    json_answer(StatusCode::FORBIDDEN, &body)
 }
 
 fn limited(status: u16, wait: u32) -> Response<Body> {

@@ -1,11 +1,13 @@
 //! Events: each problem is told when it comes and when it goes, and not again and again.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use harness::{IngressBuilder, gateway, ingress, plugin, until};
 use serde_json::{Value, json};
 
 use super::*;
 
-const KEY: &str = "portcullis.dev/ssl-redirect";
+pub(super) const KEY: &str = "portcullis.dev/ssl-redirect";
 
 fn web() -> IngressBuilder {
     ingress("web").host("a.test").path("/", "svc", 80)
@@ -92,4 +94,64 @@ async fn a_gateway_that_starts_does_not_repeat_what_was_told() {
     // What it found, it tells the end of.
     api.apply(web());
     until_told(&api, "web", "Resolved", 1).await;
+}
+
+/// The Ingresses that have an event with this reason.
+fn told_of(api: &Api, reason: &str) -> BTreeSet<String> {
+    let all = api.all("events").into_iter();
+    let own = all.filter(|event| event["reason"] == reason);
+    own.filter_map(|event| Some(event["regarding"]["name"].as_str()?.to_owned()))
+        .collect()
+}
+
+/// The first 50 events are written at once, the others one a second: for longer than another gateway takes to
+/// take over.
+#[tokio::test]
+async fn what_waits_for_its_turn_is_told_and_only_that_is_resolved() {
+    let (api, _up, gw) = serving().await;
+    until("it leads", async || {
+        gw.log().iter().any(|line| line.contains("\"leading\""))
+    })
+    .await;
+    let set = |name: &str, value: &str| {
+        let host = format!("{name}.test");
+        let object = ingress(name).host(&host).path("/", "svc", 80);
+        api.apply(object.annotation(KEY, value));
+    };
+    let all: Vec<String> = (0..65).map(|number| format!("i{number:02}")).collect();
+    all.iter().for_each(|name| set(name, "perhaps"));
+    until("the first are told", async || {
+        told_of(&api, "Problem").len() >= 50
+    })
+    .await;
+    // All that were told are mended, and some of those that wait.
+    let told = told_of(&api, "Problem");
+    let mut waiting: Vec<&String> = all.iter().filter(|name| !told.contains(*name)).collect();
+    assert!(waiting.len() > 5, "{told:?}");
+    let mended = waiting.split_off(waiting.len() - 3);
+    for name in told.iter().chain(mended.iter().copied()) {
+        set(name, "true");
+    }
+    set("late", "perhaps");
+    let late = "late".to_owned();
+    let wanted: BTreeSet<String> = waiting.into_iter().chain([&late]).cloned().collect();
+    let each = async {
+        while !wanted.is_subset(&told_of(&api, "Problem")) {
+            harness::pause(Duration::from_millis(50)).await;
+        }
+    };
+    harness::within_time(
+        Duration::from_secs(120),
+        "each problem that lasts is told",
+        each,
+    )
+    .await;
+    // In turn with those that are resolved, and of nothing else.
+    let (problems, resolved) = (told_of(&api, "Problem"), told_of(&api, "Resolved"));
+    assert!(!resolved.is_empty());
+    assert!(
+        resolved.is_subset(&problems),
+        "{resolved:?} of {problems:?}"
+    );
+    assert!(resolved.is_disjoint(&wanted), "{resolved:?}");
 }

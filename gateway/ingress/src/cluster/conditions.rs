@@ -18,7 +18,7 @@ use super::{
     published::{PluginState, Published},
     seen::Seen,
     server::Server,
-    write::outcome,
+    write::{Worst, outcome},
 };
 
 /// Writes the status of Plugins.
@@ -52,10 +52,14 @@ impl Conditions {
             let own = (key.clone(), facts.uid.clone(), new);
             stale.then_some(own)
         });
+        let mut worst = Worst::default();
         for (key, uid, conditions) in todo {
-            self.patch(&key, &uid, conditions).await?;
+            let patched = self.patch(&key, &uid, conditions).await;
+            if !worst.add(&key.namespace, patched) {
+                break;
+            }
         }
-        Ok(())
+        worst.result()
     }
 
     async fn patch(&self, key: &Key, uid: &str, conditions: Value) -> Result<(), String> {

@@ -1,24 +1,11 @@
 //! Events: what is wrong with an object, and that it is no longer, where `kubectl describe` shows it.
 
+mod event;
+
 use std::{
-    collections::BTreeMap,
-    hash::{DefaultHasher, Hash, Hasher},
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
-
-use k8s_openapi::{
-    api::{
-        core::v1::ObjectReference,
-        events::v1::{Event, EventSeries},
-    },
-    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
-    jiff::Timestamp,
-};
-use kube::{
-    Api,
-    api::{Patch, PatchParams, PostParams},
-};
-use serde_json::json;
 
 use crate::{
     manifest::Key,
@@ -26,37 +13,62 @@ use crate::{
     problem::{Problem, Severity},
 };
 
-use super::{seen::Seen, server::Server, write::outcome};
+use super::{
+    seen::Seen,
+    server::Server,
+    write::{Worst, is_silent},
+};
 
 /// Writes events of problems as they come and go.
 pub(super) struct Events {
     server: Server,
     instance: String,
-    known: BTreeMap<Id, Known>,
-    /// Whether it has learned of problems before.
-    begun: bool,
-    /// Problems that are gone, and were told of.
-    resolved: Vec<Id>,
+    /// Whether this gateway led when it last learned.
+    leads: bool,
+    /// The problems that are there now, with what is to be told of them.
+    known: BTreeMap<Id, Option<News>>,
+    /// Problems that are gone, were told of, and whose end is not told yet.
+    resolved: BTreeMap<Id, News>,
+    /// What is told next, if there is both.
+    next: What,
     allowance: Allowance,
 }
 
 /// The object, and the text of what is wrong.
 type Id = (Key, String);
 
-/// A problem that is there now.
-struct Known {
-    since: Instant,
-    told: bool,
-    news: News,
+/// What an event says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Problem,
+    Resolved,
 }
 
-/// Whether a problem came while this gateway ran.
+/// Something that is to be told.
+struct News {
+    since: Instant,
+    origin: Origin,
+    /// When it was last tried, and what stood in the way.
+    failed: Option<(Instant, String)>,
+}
+
+/// Who led when something came; what was ours all along is told first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    /// This gateway: an event that is there already is of another time.
+    Here,
+    /// Another one until just now, or nobody: there may be an event of it.
+    Inherited,
+    /// Another one, whose task it is.
+    Elsewhere,
+}
+
+/// Whether an event had to be written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum News {
-    /// It did: an event that is there already is of another time.
-    Fresh,
-    /// It was there at the start: whoever led before may have told of it.
-    Found,
+enum Written {
+    Now,
+    /// Whoever led before did.
+    Before,
 }
 
 /// How many events may be written: some at once, and then one a second.
@@ -75,6 +87,35 @@ impl Allowance {
         }
         allowed
     }
+
+    fn give_back(&mut self) {
+        self.left += 1.0;
+    }
+}
+
+impl News {
+    fn new(leads: bool) -> Self {
+        Self {
+            since: Instant::now(),
+            origin: if leads {
+                Origin::Here
+            } else {
+                Origin::Elsewhere
+            },
+            failed: None,
+        }
+    }
+
+    /// Whether whoever led has told it by now.
+    fn is_told_elsewhere(&self) -> bool {
+        self.origin == Origin::Elsewhere && self.since.elapsed() >= HANDOVER
+    }
+
+    /// What never failed comes first, in the order that it came in.
+    fn order(&self) -> impl Ord + use<> {
+        let failed = self.failed.as_ref().map(|(at, _)| *at);
+        (failed, self.origin, self.since)
+    }
 }
 
 impl Events {
@@ -83,65 +124,148 @@ impl Events {
         Self {
             server,
             instance,
+            leads: false,
             known: BTreeMap::new(),
-            begun: false,
-            resolved: Vec::new(),
+            resolved: BTreeMap::new(),
+            next: What::Problem,
             allowance: Allowance { left, at },
         }
     }
 
-    /// Takes the problems that are there now.
-    pub(super) fn learn(&mut self, problems: &[Problem]) {
+    /// Takes the problems that are there now, and whether this gateway leads.
+    pub(super) fn learn(&mut self, problems: &[Problem], leads: bool) {
+        self.hand_over(leads);
         let mut before = std::mem::take(&mut self.known);
-        let news = if std::mem::replace(&mut self.begun, true) {
-            News::Fresh
-        } else {
-            News::Found
-        };
         for id in problems.iter().filter_map(identify) {
-            let now = || {
-                let (since, told) = (Instant::now(), false);
-                Known { since, told, news }
+            if self.known.contains_key(&id) {
+                continue;
+            }
+            let news = match before.remove(&id) {
+                Some(news) => news,
+                // Nobody was told that it went.
+                None if self.resolved.remove(&id).is_some() => None,
+                None => Some(News::new(leads)),
             };
-            let known = before.remove(&id).unwrap_or_else(now);
-            self.known.insert(id, known);
+            self.known.insert(id, news);
         }
-        let told = before.into_iter().filter(|(_, known)| known.told);
-        self.resolved.extend(told.map(|(id, _)| id));
+        // Who was not told of a problem need not hear of its end.
+        let told = before.into_iter().filter(|(_, news)| news.is_none());
+        let ended = told.map(|(id, _)| (id, News::new(leads)));
+        self.resolved.extend(ended);
     }
 
-    /// Tells what was not told yet, as far as the rate allows: the rest the next time.
+    /// Whoever leads tells of what comes. Who takes over tells of what came so shortly before that it may not
+    /// have been told.
+    fn hand_over(&mut self, leads: bool) {
+        for news in self.known.values_mut() {
+            if news.as_ref().is_some_and(News::is_told_elsewhere) {
+                *news = None;
+            }
+        }
+        self.resolved.retain(|_, news| !news.is_told_elsewhere());
+        if std::mem::replace(&mut self.leads, leads) != leads {
+            let pending = self.known.values_mut().flatten();
+            for news in pending.chain(self.resolved.values_mut()) {
+                news.origin = Origin::Inherited;
+            }
+        }
+    }
+
+    /// Tells what was not told yet, as far as the rate allows: the rest the next time. What cannot be
+    /// written does not stand in the way of what is elsewhere.
     pub(super) async fn write(&mut self, seen: &Seen) -> Result<(), String> {
-        let Self {
-            server,
-            instance,
-            known,
-            resolved,
-            allowance,
-            begun: _,
-        } = self;
-        let (server, instance) = (&*server, instance.as_str());
-        while let Some((key, text)) = resolved.last() {
-            if !allowance.take() {
-                return Ok(());
+        // An object that is gone has nobody who would look.
+        self.resolved.retain(|(key, _), _| seen.find(key).is_some());
+        let mut refused = BTreeSet::new();
+        for (what, id) in self.queue().into_iter().take(A_ROUND) {
+            let (key, text) = &id;
+            // One that is not seen yet will be.
+            let Some(facts) = seen.find(key) else {
+                continue;
+            };
+            if refused.contains(&key.namespace) {
+                continue;
             }
-            let note = format!("resolved: {text}");
-            let words = ("Normal", "Resolved", note.as_str());
-            write((server, instance), seen, key, words, News::Fresh).await?;
-            resolved.pop();
-        }
-        for ((key, text), known) in known.iter_mut().filter(|(_, known)| !known.told) {
-            // Whoever led before has told of what was there for longer.
-            if known.since.elapsed() < HANDOVER {
-                if !allowance.take() {
-                    return Ok(());
+            if !self.allowance.take() {
+                break;
+            }
+            let from = (&self.server, self.instance.as_str());
+            let about = (key, facts.uid.as_str());
+            let news = match what {
+                What::Problem => self.known.get_mut(&id).and_then(Option::as_mut),
+                What::Resolved => self.resolved.get_mut(&id),
+            };
+            let Some(news) = news else { continue };
+            match event::write(from, (what, news.origin), about, text).await {
+                Ok(written) => {
+                    self.told(what, &id);
+                    if written == Written::Before {
+                        self.allowance.give_back();
+                    }
                 }
-                let words = ("Warning", "Problem", text.as_str());
-                write((server, instance), seen, key, words, known.news).await?;
+                Err(reason) => {
+                    self.allowance.give_back();
+                    let silent = is_silent(&reason);
+                    news.failed = Some((Instant::now(), reason));
+                    refused.insert(key.namespace.clone());
+                    if silent {
+                        break;
+                    }
+                }
             }
-            known.told = true;
         }
-        Ok(())
+        let mut worst = Worst::default();
+        for (_, (key, _), news) in self.news() {
+            if let Some((_, reason)) = &news.failed {
+                worst.add(&key.namespace, Err(reason.clone()));
+            }
+        }
+        worst.result()
+    }
+
+    /// All that is to be told.
+    fn news(&self) -> impl Iterator<Item = (What, &Id, &News)> {
+        let known = self.known.iter();
+        let problems = known.filter_map(|(id, news)| Some((What::Problem, id, news.as_ref()?)));
+        let resolved = self.resolved.iter();
+        problems.chain(resolved.map(|(id, news)| (What::Resolved, id, news)))
+    }
+
+    /// What is to be told now, in this order: problems and ends in turn, and nothing in a namespace where
+    /// it was just refused.
+    fn queue(&self) -> Vec<(What, Id)> {
+        let just = |(at, _): &(Instant, String)| at.elapsed() < RETRY;
+        let refused = self
+            .news()
+            .filter(|(_, _, n)| n.failed.as_ref().is_some_and(just));
+        let refused: BTreeSet<&str> = refused.map(|(_, id, _)| id.0.namespace.as_str()).collect();
+        let mut ready: Vec<_> = self
+            .news()
+            .filter(|(_, id, _)| !refused.contains(id.0.namespace.as_str()))
+            .collect();
+        ready.sort_by_key(|(_, _, news)| news.order());
+        let (first, second): (Vec<_>, Vec<_>) = ready
+            .into_iter()
+            .partition(|(what, _, _)| *what == self.next);
+        let mut second = second.into_iter();
+        let mut turns = Vec::new();
+        for one in first {
+            turns.push(one);
+            turns.extend(second.next());
+        }
+        let turns = turns.into_iter().chain(second);
+        turns.map(|(what, id, _)| (what, id.clone())).collect()
+    }
+
+    fn told(&mut self, what: What, id: &Id) {
+        match what {
+            What::Problem => drop(self.known.insert(id.clone(), None)),
+            What::Resolved => drop(self.resolved.remove(id)),
+        }
+        self.next = match what {
+            What::Problem => What::Resolved,
+            What::Resolved => What::Problem,
+        };
     }
 }
 
@@ -171,90 +295,11 @@ fn identify(problem: &Problem) -> Option<Id> {
     Some((key, text))
 }
 
-async fn write(
-    (server, instance): (&Server, &str),
-    seen: &Seen,
-    key: &Key,
-    (kind, reason, note): (&str, &str, &str),
-    news: News,
-) -> Result<(), String> {
-    // An object that is gone has nobody who would look.
-    let Some(facts) = seen.find(key) else {
-        return Ok(());
-    };
-    // One that is written again, by another leader, is the same event.
-    let mut hasher = DefaultHasher::new();
-    (&facts.uid, reason, note).hash(&mut hasher);
-    let stem: String = key.name.chars().take(200).collect();
-    let name = format!(
-        "{}.{:016x}",
-        stem.trim_end_matches(['.', '-']),
-        hasher.finish()
-    );
-    let api_version = match key.kind {
-        Kind::Plugin => "portcullis.dev/v1alpha1",
-        Kind::Ingress
-        | Kind::IngressClass
-        | Kind::Service
-        | Kind::EndpointSlice
-        | Kind::Endpoints
-        | Kind::Secret
-        | Kind::ConfigMap => "networking.k8s.io/v1",
-    };
-    let now = MicroTime(Timestamp::now());
-    let event = Event {
-        metadata: ObjectMeta {
-            name: Some(name.clone()),
-            namespace: Some(key.namespace.clone()),
-            ..ObjectMeta::default()
-        },
-        type_: Some(kind.to_owned()),
-        reason: Some(reason.to_owned()),
-        action: Some("Configure".to_owned()),
-        note: Some(note.chars().take(NOTE).collect()),
-        event_time: Some(now.clone()),
-        regarding: Some(ObjectReference {
-            api_version: Some(api_version.to_owned()),
-            kind: Some(key.kind.name().to_owned()),
-            namespace: Some(key.namespace.clone()),
-            name: Some(key.name.clone()),
-            uid: Some(facts.uid),
-            ..ObjectReference::default()
-        }),
-        reporting_controller: Some(CONTROLLER.to_owned()),
-        reporting_instance: Some(instance.to_owned()),
-        ..Event::default()
-    };
-    let events: Api<Event> = Api::namespaced(server.client.clone(), &key.namespace);
-    let parameters = PostParams::default();
-    let created = events.create(&parameters, &event);
-    match server.answer(created).await {
-        Err(kube::Error::Api(status))
-            if status.reason == "AlreadyExists" && news == News::Found =>
-        {
-            Ok(())
-        }
-        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
-            let old = server.answer(events.get_opt(&name)).await;
-            let count = old.ok().flatten().and_then(|old| old.series);
-            let series = EventSeries {
-                count: count.map_or(2, |series| series.count.saturating_add(1)),
-                last_observed_time: now,
-            };
-            let patch = Patch::Merge(json!({"series": series}));
-            let parameters = PatchParams::default();
-            let patched = events.patch(&name, &parameters, &patch);
-            outcome(server.answer(patched).await)
-        }
-        created => outcome(created),
-    }
-}
-
-/// Who reports, as the API wants it named.
-const CONTROLLER: &str = "portcullis.dev/ingress-controller";
-/// The longest note that the API takes, with room for wide characters.
-const NOTE: usize = 1000;
 const AT_ONCE: f64 = 50.0;
 const A_SECOND: f64 = 1.0;
+/// How many are tried at once, written or not: other things are to be written, too.
+const A_ROUND: usize = 200;
 /// As long as nobody may have led.
 const HANDOVER: Duration = Duration::from_secs(20);
+/// How long nothing is tried in a namespace that refused something.
+const RETRY: Duration = Duration::from_secs(5);

@@ -61,7 +61,7 @@ pub(super) fn problems(
 /// Something that cannot be written.
 pub(super) fn unwritten(topic: Topic, reason: &str) -> Problem {
     let (what, rule) = topic.rule();
-    let hint = if reason.starts_with("status 403") {
+    let hint = if reason.contains("status 403") {
         format!("add to the Role of the gateway's ServiceAccount the rule {rule}")
     } else {
         "it is tried again".to_owned()

@@ -7,6 +7,7 @@ use k8s_openapi::api::{coordination::v1::Lease, networking::v1::Ingress};
 use kube::{
     Api,
     api::{Patch, PatchParams},
+    core::Status,
 };
 use serde_json::json;
 use tokio::{
@@ -97,7 +98,7 @@ impl Writer {
             let live = self.published.borrow_and_update().clone();
             let leads = *led.borrow_and_update();
             if let Some(live) = live {
-                events.learn(&live.problems);
+                events.learn(&live.problems, leads);
                 if leads {
                     let written = self.addresses(&live).await;
                     self.tell(Topic::Status, written);
@@ -178,20 +179,17 @@ impl Writer {
                 let parameters = PatchParams::apply(&self.manager).force();
                 let patch = Patch::Apply(&whole);
                 let patched = ingresses.patch_status(&key.name, &parameters, &patch);
-                outcome(self.server.answer(patched).await)
+                let outcome = outcome(self.server.answer(patched).await);
+                (key.namespace, outcome)
             })
             .buffer_unordered(AT_ONCE);
-        let mut worst = Ok(());
-        while let Some(result) = results.next().await {
-            let Err(reason) = result else { continue };
-            // A server that does not answer need not be asked for each.
-            let silent = !reason.starts_with("status ");
-            worst = Err(reason);
-            if silent {
+        let mut worst = Worst::default();
+        while let Some((namespace, result)) = results.next().await {
+            if !worst.add(&namespace, result) {
                 break;
             }
         }
-        worst
+        worst.result()
     }
 
     fn tell(&self, topic: Topic, result: Result<(), String>) {
@@ -199,13 +197,67 @@ impl Writer {
     }
 }
 
-/// What became of a write. An object that is gone, or is another one by now, needs none.
+/// What became of several writes, where one that fails does not stop the others.
+#[derive(Debug, Default)]
+pub(super) struct Worst(Option<Failure>);
+
+/// A write that failed: the same one is the worst from round to round, in whatever order answers come.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Failure {
+    answered: bool,
+    namespace: String,
+    reason: String,
+}
+
+impl Worst {
+    /// Takes what became of another one. Whether to go on: a server that does not answer need not be asked
+    /// for each.
+    pub(super) fn add(&mut self, namespace: &str, result: Result<(), String>) -> bool {
+        let Err(reason) = result else { return true };
+        let answered = !is_silent(&reason);
+        let failure = Failure {
+            answered,
+            namespace: namespace.to_owned(),
+            reason,
+        };
+        self.0 = self.0.take().into_iter().chain([failure]).min();
+        answered
+    }
+
+    /// The worst, with the namespace that it was in.
+    pub(super) fn result(self) -> Result<(), String> {
+        match self.0 {
+            None => Ok(()),
+            Some(failure) if !failure.answered => Err(failure.reason),
+            Some(Failure {
+                namespace, reason, ..
+            }) => Err(format!("in {namespace}: {reason}")),
+        }
+    }
+}
+
+/// Whether the server did not answer at all.
+pub(super) fn is_silent(reason: &str) -> bool {
+    !reason.starts_with("status ")
+}
+
+/// What became of a write. An object that is gone, is another one by now, or goes with its namespace needs none.
 pub(super) fn outcome<T>(result: kube::Result<T>) -> Result<(), String> {
     match result {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        Err(kube::Error::Api(status))
+            if matches!(status.code, 404 | 409) || is_terminating(&status) =>
+        {
+            Ok(())
+        }
         Err(error) => Err(text(&error)),
     }
+}
+
+/// Whether something was refused as its namespace is being deleted.
+fn is_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 403 && causes.into_iter().any(|cause| cause.reason == TERMINATING)
 }
 
 /// Ends what a [`Cluster`] writes.
@@ -236,6 +288,8 @@ pub(super) fn manager(options: &Options) -> String {
         .collect()
 }
 
+/// The cause that a server gives which refuses what is in a namespace that is being deleted.
+const TERMINATING: &str = "NamespaceTerminating";
 /// The longest name of a field manager.
 const MANAGER: usize = 128;
 /// How long the last gateway takes at most to take its addresses back.
