@@ -143,7 +143,8 @@ pub(crate) struct StatusFlags {
     /// into the status of Ingresses, if no others are given
     #[arg(long, value_name = "NS/LABEL=VALUE,…")]
     pub(crate) publish_nodes: Option<String>,
-    /// Lease that elects which gateway writes [default: portcullis-CLASS in the gateway's namespace]
+    /// Lease that elects which gateway writes [default: portcullis-CLASS in the gateway's namespace, and with
+    /// --watch-namespace portcullis-CLASS-DIGEST, one for each set of namespaces]
     #[arg(long, value_name = "[NS/]NAME")]
     pub(crate) leader_lease: Option<String>,
 }

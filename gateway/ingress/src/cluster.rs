@@ -109,12 +109,14 @@ impl Cluster {
         let (published, live) = latest::channel(None);
         let (leave, left) = oneshot::channel();
         let seen = Arc::new(Seen::default());
+        let manager = write::manager(options);
         let writer = Writer {
             server: api.clone(),
             seen: Arc::clone(&seen),
             reports: Arc::new(Reports::new(sender.clone())),
             publishing,
-            manager: write::manager(options),
+            lease: lease::name(&manager, &options.watch_namespaces),
+            manager,
             published: live,
         };
         let watches = Watches {

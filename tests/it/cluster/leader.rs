@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 
 const LEASE: &str = "portcullis-portcullis";
+const WAITING: &str = "portcullis.dev/waiting";
 /// A lease lasts 15 s, and machines may be busy.
 const LONG: Duration = Duration::from_secs(90);
 
@@ -61,6 +62,48 @@ async fn of_several_one_leads() {
     let leading = all.iter().filter(|gw| says(gw, "\"leading\"") > 0).count();
     assert_eq!(leading, 1);
     assert!(!holder(&api).is_empty());
+}
+
+/// Each writes for its own, and of those with the same namespaces one.
+#[tokio::test]
+async fn gateways_of_other_namespaces_have_leases_of_their_own() {
+    let api = api().await;
+    let mut all = Vec::new();
+    for (number, namespaces) in ["xx", "yy,zz", "zz,yy"].into_iter().enumerate() {
+        for namespace in namespaces.split(',') {
+            let web = ingress("web").namespace(namespace);
+            api.apply(web.host(&format!("{namespace}.test")).path("/", "svc", 80));
+        }
+        let gw = gateway()
+            .cluster(&api)
+            .flag("--watch-namespace", namespaces)
+            .flag("--publish-address", "192.0.2.1");
+        all.push(gw.start().await);
+        let leads = all.len() < 3;
+        if leads {
+            let gw = &all[number];
+            until("it leads", async || says(gw, "\"leading\"") == 1).await;
+        }
+    }
+    for namespace in ["xx", "yy", "zz"] {
+        until("its addresses are written", async || {
+            let object = api.find("ingresses", namespace, "web");
+            object.is_some_and(|o| o["status"]["loadBalancer"]["ingress"][0]["ip"] == "192.0.2.1")
+        })
+        .await;
+    }
+    let leases = || -> Vec<Value> { api.all("leases") };
+    until("the third one waits for the second", async || {
+        let waits = |lease: &Value| lease["metadata"]["annotations"][WAITING].is_string();
+        leases().iter().any(waits)
+    })
+    .await;
+    assert_eq!(leases().len(), 2, "{:?}", leases());
+    for lease in leases() {
+        let name = lease["metadata"]["name"].as_str().expect("a name");
+        assert!(name.starts_with("portcullis-portcullis-"), "{name}");
+    }
+    assert_eq!(says(&all[2], "\"leading\""), 0);
 }
 
 #[tokio::test]

@@ -1,5 +1,10 @@
 //! Conditions of Plugins: whether they are accepted, loaded, and take part in what is served.
 
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
 use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api,
@@ -25,9 +30,20 @@ use super::{
 pub(super) struct Conditions {
     server: Server,
     manager: String,
+    /// What was written last: of which object and generation, and when.
+    written: BTreeMap<Key, (Judgement, Instant)>,
+}
+
+/// How a generation of an object fares, by its UID.
+#[derive(PartialEq, Eq)]
+struct Judgement {
+    uid: String,
+    generation: i64,
+    conditions: [Condition; 3],
 }
 
 /// A condition without the times.
+#[derive(PartialEq, Eq)]
 struct Condition {
     kind: &'static str,
     status: &'static str,
@@ -37,7 +53,12 @@ struct Condition {
 
 impl Conditions {
     pub(super) fn new(server: Server, manager: String) -> Self {
-        Self { server, manager }
+        let written = BTreeMap::new();
+        Self {
+            server,
+            manager,
+            written,
+        }
     }
 
     /// Brings the status of every Plugin up to date.
@@ -47,18 +68,32 @@ impl Conditions {
             let rejected = live.rejected.get(key).map(String::as_str);
             let conditions = judge(rejected, live.plugins.get(&id));
             let new = merged(&conditions, facts);
+            let judgement = Judgement {
+                uid: facts.uid.clone(),
+                generation: facts.generation,
+                conditions,
+            };
+            // Gateways of other namespaces may see a Plugin that is shared in another way.
+            let just = self
+                .written
+                .get(key)
+                .is_some_and(|(written, at)| *written == judgement && at.elapsed() < RESPITE);
             // What was read since is not live yet.
             let stale = facts.at <= live.at && Some(&new) != facts.status.get("conditions");
-            let own = (key.clone(), facts.uid.clone(), new);
-            stale.then_some(own)
+            (stale && !just).then(|| (key.clone(), judgement, new))
         });
         let mut worst = Worst::default();
-        for (key, uid, conditions) in todo {
-            let patched = self.patch(&key, &uid, conditions).await;
+        for (key, judgement, conditions) in todo {
+            let patched = self.patch(&key, &judgement.uid, conditions).await;
+            let done = patched.is_ok();
             if !worst.add(&key.namespace, patched) {
                 break;
             }
+            if done {
+                self.written.insert(key, (judgement, Instant::now()));
+            }
         }
+        self.written.retain(|key, _| seen.find(key).is_some());
         worst.result()
     }
 
@@ -139,5 +174,7 @@ fn merged(conditions: &[Condition], facts: &Facts) -> Value {
     all.collect()
 }
 
+/// How long the same is not written again over what somebody else wrote.
+const RESPITE: Duration = Duration::from_secs(5);
 /// The longest message that the API takes.
 const MESSAGE: usize = 32_000;

@@ -4,7 +4,10 @@
 //! change for as long as a lease lasts by the clock here. Writes go by the version that was read, so of
 //! two that take a Lease at once one fails.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
@@ -12,6 +15,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use kube::{Api, api::PostParams};
+use sha2::{Digest, Sha256};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -260,8 +264,31 @@ impl Election {
     }
 }
 
+/// The Lease of those that write as this manager, unless they are told of one. Gateways of other namespaces
+/// write about other objects: each group of them has a Lease of its own.
+pub(super) fn name(manager: &str, namespaces: &[String]) -> String {
+    if namespaces.is_empty() {
+        return manager.to_owned();
+    }
+    let namespaces: BTreeSet<&str> = namespaces.iter().map(String::as_str).collect();
+    let mut digest = Sha256::new();
+    for namespace in namespaces {
+        digest.update(namespace);
+        digest.update(",");
+    }
+    let digest: String = digest
+        .finalize()
+        .iter()
+        .take(DIGEST)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{}-{digest}", manager.trim_end_matches(['.', '-']))
+}
+
 /// The annotation of a Lease that another one would take; without it, who leads is alone.
 const WAITING: &str = "portcullis.dev/waiting";
+/// How many bytes of a digest tell sets of namespaces apart.
+const DIGEST: usize = 5;
 /// How old that mark may get, and how long it takes to be made again.
 const ASK: Duration = Duration::from_secs(10);
 const COMPANY: Duration = Duration::from_secs(6);
@@ -276,3 +303,23 @@ const SUCCESSION: Duration = Duration::from_secs(4);
 /// How often a write is tried where others write as well.
 const TRIES: usize = 3;
 const LOOK: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::name;
+
+    fn named(namespaces: &[&str]) -> String {
+        let namespaces: Vec<String> = namespaces.iter().map(|&ns| ns.to_owned()).collect();
+        name("portcullis-web", &namespaces)
+    }
+
+    #[test]
+    fn gateways_of_the_same_namespaces_share_a_lease() {
+        assert_eq!(named(&[]), "portcullis-web");
+        // Another build has the same name for it.
+        assert_eq!(named(&["shop"]), "portcullis-web-96279a6fb8");
+        assert_eq!(named(&["shop", "blog"]), named(&["blog", "shop", "blog"]));
+        assert_ne!(named(&["shop", "blog"]), named(&["shop"]));
+        assert_ne!(named(&["a", "b"]), named(&["ab"]));
+    }
+}

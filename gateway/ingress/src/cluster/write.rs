@@ -36,6 +36,8 @@ pub(super) struct Writer {
     pub(super) publishing: Publishing,
     /// Who this is among all that write.
     pub(super) manager: String,
+    /// The Lease of those that write the same, unless one is named.
+    pub(super) lease: String,
     /// What is live; nothing before there is anything.
     pub(super) published: watch::Receiver<Option<Published>>,
 }
@@ -76,7 +78,7 @@ impl Writer {
     }
 
     fn election(&self, leads: watch::Sender<bool>) -> Election {
-        let default = (None, self.manager.clone());
+        let default = (None, self.lease.clone());
         let (namespace, name) = self.publishing.lease.clone().unwrap_or(default);
         let leases: Api<Lease> = match &namespace {
             Some(namespace) => Api::namespaced(self.server.client.clone(), namespace),
