@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
     assert!(
         !normal
             .bytes()
-            .any(|b| b <= b' ' || b == 0x7f || b"\\?#".contains(&b)),
+            .any(|b| b <= b' ' || b == 0x7f || b"\"\\?#".contains(&b)),
         "{normal:?}"
     );
     assert!(
@@ -70,8 +70,9 @@ fn refused(path: &str, error: PathError) {
         PathError::Climbs => path.contains("..") || path.to_ascii_lowercase().contains("%2e"),
         PathError::Control => path
             .bytes()
-            .any(|b| !(0x21..0x7f).contains(&b) || b"#?".contains(&b)),
+            .any(|b| !(0x21..0x7f).contains(&b) || b"\"#?".contains(&b)),
         PathError::Nul => path.contains("%00"),
+        PathError::Parameter => path.contains(';'),
         PathError::Percent => broken,
         PathError::Relative => false,
     };
