@@ -86,7 +86,8 @@ fn call<A: Ask>(
     let ready = || spare.as_ref().is_some_and(|spare| spare.knows(attachment));
     let aside = match plugin.aside() {
         Some(aside) => Some(Arc::clone(aside)),
-        None if ready() => None,
+        // Of most plugins one look tells, without one for the instance's configuration.
+        None if !plugin.making().is_slow() || ready() => None,
         None => plugin.made_aside(),
     };
     let Some(aside) = aside else {
