@@ -7,6 +7,7 @@ mod bucket;
 mod exchange;
 mod fields;
 mod gateway;
+mod interest;
 mod metrics;
 mod values;
 

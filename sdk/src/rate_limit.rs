@@ -51,6 +51,13 @@ impl Bucket {
     pub fn take_client(&self, request: &Request, ipv6_prefix: u8, tokens: u32) -> Decision {
         sys::bucket_take_client(&self.0, &request.0, ipv6_prefix, tokens)
     }
+
+    /// In [`crate::Filter::new`] only. The request hook of this configuration has nothing to do but to
+    /// [`take_client`](Self::take_client) with these numbers, unless there are too few tokens: the gateway does that,
+    /// and calls the hook where there are; it has taken none then. The last call counts.
+    pub fn take_clients(&self, ipv6_prefix: u8, tokens: u32) {
+        sys::bucket_take_clients(&self.0, ipv6_prefix, tokens);
+    }
 }
 
 /// A permit, of `max` at once with this key; false where all are taken. It returns by itself when the

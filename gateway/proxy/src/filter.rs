@@ -43,9 +43,10 @@ pub trait Filter: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Whether its request hook has anything to do with a request.
-    fn looks_at_request(&self, _exchange: &Exchange) -> bool {
-        true
+    /// Does what its request hook would do with a request, where that is known without it; false where it
+    /// is to be called.
+    fn settles_request(&self, _exchange: &mut Exchange) -> bool {
+        false
     }
 
     /// Whether its response hook has anything to do with a response.

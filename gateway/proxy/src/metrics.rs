@@ -73,6 +73,7 @@ pub(crate) struct FilterStats {
 struct FilterCells {
     calls: AtomicU64,
     nanos: AtomicU64,
+    settled: AtomicU64,
     faults: [AtomicU64; Fault::ALL.len()],
 }
 
@@ -104,6 +105,13 @@ impl FilterStats {
         let index = fault.and_then(|fault| Fault::ALL.iter().position(|other| *other == fault));
         if let Some(cell) = index.and_then(|index| cells.faults.get(index)) {
             cell.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Counts a request for which the request hook need not be called.
+    pub(crate) fn count_settled(&self, worker: usize) {
+        if let Some(cells) = self.workers.get(worker) {
+            cells.settled.fetch_add(1, Relaxed);
         }
     }
 

@@ -123,7 +123,7 @@ impl Run<'_> {
         let (filter, hooks) = (self.filter, self.filter.hooks());
         if let Some(exchange) = self
             .exchange
-            .take_if(|own| hooks.request && filter.looks_at_request(own))
+            .take_if(|own| hooks.request && !filter.settles_request(own))
         {
             let (back, verdict) = filter.on_request(exchange).answer().await;
             self.exchange = Some(back);

@@ -142,8 +142,8 @@ impl Filter for Attached {
         self.attachment.plugin().limits().body
     }
 
-    fn looks_at_request(&self, exchange: &Exchange) -> bool {
-        self.attachment.looks_at_request(exchange)
+    fn settles_request(&self, exchange: &mut Exchange) -> bool {
+        self.attachment.settles_request(exchange)
     }
 
     fn looks_at_response(&self, exchange: &Exchange) -> bool {

@@ -34,7 +34,7 @@ pub struct Attachment {
     rates: Arc<Rates>,
     values: Arc<Values>,
     breaker: Breaker,
-    /// What its request hook is for, if that is not every request.
+    /// What is done without its request hook, if anything.
     interest: OnceLock<Interest>,
     gate: Gate,
 }
@@ -133,11 +133,13 @@ impl Attachment {
         let _ = self.interest.set(interest);
     }
 
-    /// Whether its request hook has anything to do with a request. One that fails at the moment has: it
-    /// closes the route.
-    pub(crate) fn looks_at_request(&self, exchange: &Exchange) -> bool {
-        let covers = |interest: &Interest| interest.covers(&exchange.request.headers);
-        self.interest.get().is_none_or(covers) || self.breaker.is_touched()
+    /// Does what its request hook has said that it would do with a request; false where it is to be called,
+    /// as a plugin that fails at the moment is: that closes the route.
+    pub(crate) fn settles_request(&self, exchange: &mut Exchange) -> bool {
+        let interest = self.interest.get();
+        interest.is_some_and(|interest| {
+            !self.breaker.is_touched() && interest.settles(self.number, exchange)
+        })
     }
 
     /// Whether its response hook has anything to do with a response.

@@ -11,6 +11,7 @@ mod metrics;
 mod rate_limit;
 mod request;
 mod response;
+mod session;
 mod shared;
 
 use std::sync::Arc;
@@ -69,7 +70,7 @@ pub(crate) struct Guest {
     exchange: Option<Box<Exchange>>,
     attachment: Option<Arc<Attachment>>,
     buckets: Vec<Option<Arc<rate_limit::Bucket>>>,
-    /// What the configuration that it has just been given is for, if it said so.
+    /// What the configuration that it has just been given does without its request hook, if it said so.
     interest: Option<Interest>,
     /// What ended the guest, where the host did.
     verdict: Option<&'static str>,
@@ -124,7 +125,7 @@ impl Guest {
         self.attachment = None;
     }
 
-    /// After `configure`: what the configuration is for, if it said so.
+    /// After `configure`: what is done without the request hook, if it said so.
     pub(crate) fn interest(&mut self) -> Option<Interest> {
         self.interest.take()
     }

@@ -52,9 +52,9 @@ impl Instances {
     pub fn on_request(
         &mut self,
         attachment: &Arc<Attachment>,
-        exchange: Box<Exchange>,
+        mut exchange: Box<Exchange>,
     ) -> (Box<Exchange>, Result<RequestVerdict, Failure>) {
-        if !attachment.has(Hook::Request) || !attachment.looks_at_request(&exchange) {
+        if !attachment.has(Hook::Request) || attachment.settles_request(&mut exchange) {
             return (exchange, Ok(RequestVerdict::Next));
         }
         self.ask(OnRequest, attachment, exchange)

@@ -36,10 +36,17 @@ struct Config {
     on_response: Option<Vec<Operation>>,
     /// The fields and the cookies of the requests that it is for; without any, it is for all.
     requests_with: Option<(Vec<String>, Vec<String>)>,
+    /// The cookie, whether strict, whether balanced.
+    resume_sessions: Option<(String, bool, bool)>,
+    /// The bucket's name and rules, as of `openBucket`; how many bits of an IPv6 address count, how many tokens.
+    take_clients: Option<(Text, Vec<Numbers>, u8, u32)>,
     /// The answer of the hooks, whose body is the results.
     #[serde(default)]
     answer: Answer,
 }
+
+/// A rule of a bucket: tokens, per-ms, burst.
+type Numbers = (u32, u32, u32);
 
 /// An answer.
 #[config]
@@ -69,6 +76,14 @@ impl Filter for Probe {
         if let Some((fields, cookies)) = &config.requests_with {
             let (fields, cookies) = (borrowed(fields), borrowed(cookies));
             interest::requests_with(&fields, &cookies);
+        }
+        if let Some((cookie, strict, balanced)) = &config.resume_sessions {
+            interest::resume_sessions(cookie, *strict, *balanced);
+        }
+        if let Some((name, rules, prefix, tokens)) = &config.take_clients {
+            let bucket = operation::bucket(&name.text(), rules);
+            let bucket = bucket.map_err(|error| ConfigError::new("", error.to_string()))?;
+            bucket.take_clients(*prefix, *tokens);
         }
         Ok(Self(config))
     }

@@ -10,7 +10,7 @@ use portcullis_sdk::{
     key_value, metrics,
     prelude::*,
     random,
-    rate_limit::{Bucket, Decision, Rule, acquire},
+    rate_limit::{Bucket, Decision, Rule, RuleError, acquire},
     serde_json::{Value, json},
 };
 
@@ -165,21 +165,13 @@ impl Session {
                 metrics::Histogram::new(&name.text(), bounds).observe(1.0);
                 Value::Null
             }
-            Operation::OpenBucket(name, rules) => {
-                let rules = rules.iter();
-                let rules = rules.map(|&(tokens, per_ms, burst)| Rule {
-                    tokens,
-                    per_ms,
-                    burst,
-                });
-                match Bucket::open(&name.text(), &rules.collect::<Vec<_>>()) {
-                    Ok(bucket) => {
-                        self.buckets.push(bucket);
-                        Value::Null
-                    }
-                    Err(error) => json!({"error": error.to_string()}),
+            Operation::OpenBucket(name, rules) => match bucket(&name.text(), rules) {
+                Ok(bucket) => {
+                    self.buckets.push(bucket);
+                    Value::Null
                 }
-            }
+                Err(error) => json!({"error": error.to_string()}),
+            },
             Operation::Take(index, key, tokens) => match self.buckets.get(*index) {
                 Some(bucket) => decision(bucket.take(&key.text(), *tokens)),
                 None => json!({"error": "no bucket"}),
@@ -236,6 +228,17 @@ fn read(operation: &Operation, request: &Request) -> Option<Value> {
         Operation::SetState(key, value) => set(request.set_state(&key.text(), value.bytes())),
         _ => return None,
     })
+}
+
+/// The buckets of a name, with rules of `[tokens, per-ms, burst]`.
+pub(crate) fn bucket(name: &str, rules: &[(u32, u32, u32)]) -> Result<Bucket, RuleError> {
+    let rules = rules.iter();
+    let rules = rules.map(|&(tokens, per_ms, burst)| Rule {
+        tokens,
+        per_ms,
+        burst,
+    });
+    Bucket::open(name, &rules.collect::<Vec<_>>())
 }
 
 /// What is left of the time is whole seconds: the real gateway's clock does not stand still.

@@ -179,6 +179,16 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Whether all that counts of a request is its client.
+    pub(crate) fn is_about_clients_alone(&self) -> bool {
+        self.key == Key::ClientIp
+            && self.scope == Scope::Ingress
+            && self.connections.is_none()
+            && self.exempt.is_empty()
+    }
+}
+
 impl Limit {
     /// What the gateway's buckets are made of.
     pub(crate) fn rule(&self) -> Rule {

@@ -38,8 +38,15 @@ impl Filter for RateLimit {
         let rules: Vec<Rule> = limits.iter().map(Limit::rule).collect();
         let bucket = (!rules.is_empty()).then(|| Bucket::open("requests", &rules));
         let bucket = bucket.transpose();
+        let bucket = bucket.map_err(|error| ConfigError::new("", error.to_string()))?;
+        if let Some(bucket) = &bucket
+            && config.is_about_clients_alone()
+        {
+            // The hook is for those who are over the limit.
+            bucket.take_clients(config.ipv6_prefix, 1);
+        }
         Ok(Self {
-            bucket: bucket.map_err(|error| ConfigError::new("", error.to_string()))?,
+            bucket,
             policy: policy(&limits),
             limits,
             config,

@@ -70,6 +70,16 @@ impl SameSite {
 }
 
 impl Config {
+    /// Whether a session stays with an endpoint that refuses.
+    pub(crate) fn is_strict(&self) -> bool {
+        !self.change_on_failure
+    }
+
+    /// Whether sessions move when endpoints come.
+    pub(crate) fn is_balanced(&self) -> bool {
+        self.mode == Mode::Balanced
+    }
+
     /// What the schema cannot say.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if !session::is_cookie_name(&self.cookie) {

@@ -14,10 +14,10 @@ mod config;
 mod cookie;
 mod date;
 
-use portcullis_sdk::{prelude::*, random};
+use portcullis_sdk::{interest, prelude::*, random};
 use session::{Session, backend_hash};
 
-use config::{Config, Mode};
+use config::Config;
 
 struct StickySession(Config);
 
@@ -27,6 +27,8 @@ impl Filter for StickySession {
 
     fn new(config: Config) -> Result<Self, ConfigError> {
         config.check()?;
+        // The hook is for sessions that begin, or cannot go on as they are.
+        interest::resume_sessions(&config.cookie, config.is_strict(), config.is_balanced());
         Ok(Self(config))
     }
 
@@ -35,7 +37,7 @@ impl Filter for StickySession {
         let cookie = request.cookie(&config.cookie);
         let session = cookie.as_deref().and_then(Session::parse);
         // What a cookie names may be gone, or never have been: whoever sends it may have made it up.
-        let (strict, balanced) = (!config.change_on_failure, config.mode == Mode::Balanced);
+        let (strict, balanced) = (config.is_strict(), config.is_balanced());
         // Where it goes on as it is, there is nothing to tell the client, and no response hook.
         let goes_on = session.is_some_and(|session| {
             let key = balanced.then_some(session.key.as_bytes());

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Bucket, Exchange, Message, Steering, metrics::Metrics, values::Values};
+use super::{Bucket, Exchange, Steering, interest::Interest, metrics::Metrics, values::Values};
 use crate::{
     http_client::{HttpError, Incoming},
     log::Level,
@@ -47,8 +47,7 @@ pub(crate) struct Gateway {
     pub(crate) values: RefCell<Values>,
     /// What other servers answer, by URL.
     pub(crate) servers: RefCell<Vec<(String, Result<Incoming, HttpError>)>>,
-    /// The fields and cookies of the requests that the filter is for, if it said so.
-    interest: RefCell<Option<[Vec<String>; 2]>>,
+    pub(super) interest: RefCell<Interest>,
     random: Cell<u64>,
     buckets: RefCell<HashMap<String, Bucket>>,
     permits: Rc<RefCell<HashMap<String, u32>>>,
@@ -236,39 +235,13 @@ impl Gateway {
     }
 
     pub(crate) fn take_client(&self, bucket: &Bucket, ipv6_prefix: u8, tokens: u32) -> Decision {
-        let client = self.lent(|_, exchange| exchange.facts.client.to_canonical());
-        let network = match client {
-            IpAddr::V4(_) => client,
-            IpAddr::V6(address) => {
-                let mask = u128::MAX.checked_shl(128_u32.saturating_sub(ipv6_prefix.into()));
-                Ipv6Addr::from_bits(address.to_bits() & mask.unwrap_or(0)).into()
-            }
-        };
-        // Longer than any key that a filter can give.
-        let key = format!("{network}{:>width$}", "", width = KEY);
-        bucket.take(&key, tokens, self.now.get())
+        let client = self.lent(|_, exchange| exchange.facts.client);
+        bucket.take(&client_key(client, ipv6_prefix), tokens, self.now.get())
     }
 
-    /// What the configuration that is being tried is for.
-    pub(crate) fn is_for(&self, fields: &[&str], cookies: &[&str]) {
-        self.count();
-        let configures = |call: &Call| call.phase == Phase::Configure;
-        if !self.call.borrow().as_ref().is_none_or(configures) {
-            stop("`requests-with` is for `configure`");
-        }
-        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let few = fields.len() + cookies.len() <= NAMES;
-        *self.interest.borrow_mut() = few.then(|| [owned(fields), owned(cookies)]);
-    }
-
-    /// Whether the request hook has anything to do with a request.
-    pub(crate) fn looks_at(&self, exchange: &Exchange) -> bool {
-        let interest = self.interest.borrow();
-        interest.as_ref().is_none_or(|[fields, cookies]| {
-            let all = exchange.fields(Message::Request);
-            let has = |name: &String| all.is_some_and(|all| all.contains_key(name));
-            fields.iter().any(has) || cookies.iter().any(|name| exchange.has_cookie(name))
-        })
+    /// What the call that runs is for.
+    pub(super) fn phase(&self) -> Option<Phase> {
+        self.call.borrow().as_ref().map(|call| call.phase)
     }
 
     pub(crate) fn acquire(&self, key: &str, max: u32) -> bool {
@@ -292,6 +265,19 @@ impl Gateway {
             true
         })
     }
+}
+
+/// The key of a client's bucket.
+pub(super) fn client_key(client: IpAddr, ipv6_prefix: u8) -> String {
+    let network = match client.to_canonical() {
+        client @ IpAddr::V4(_) => client,
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(ipv6_prefix.into()));
+            Ipv6Addr::from_bits(address.to_bits() & mask.unwrap_or(0)).into()
+        }
+    };
+    // Longer than any key that a filter can give.
+    format!("{network}{:>width$}", "", width = KEY)
 }
 
 /// Ends the filter.
@@ -326,7 +312,5 @@ const LINES: u32 = 20;
 const LINE: usize = 1 << 10;
 /// How many names of buckets one filter of one chain may have.
 const BUCKETS: usize = 64;
-/// How many names are looked for in each request.
-const NAMES: usize = 64;
 /// The longest key.
 const KEY: usize = 1 << 10;

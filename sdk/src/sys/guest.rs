@@ -217,6 +217,10 @@ pub(crate) fn interest_requests_with(fields: &[&str], cookies: &[&str]) {
     interest::requests_with(&fields, &cookies);
 }
 
+pub(crate) fn interest_resume_sessions(cookie: &str, strict: bool, balanced: bool) {
+    interest::resume_sessions(cookie, strict, balanced);
+}
+
 pub(crate) fn random_u64() -> u64 {
     random::get_u64()
 }
@@ -263,6 +267,10 @@ pub(crate) fn bucket_take_client(
     tokens: u32,
 ) -> Decision {
     bucket.take_client(&request.0, ipv6_prefix, tokens).into()
+}
+
+pub(crate) fn bucket_take_clients(bucket: &Bucket, ipv6_prefix: u8, tokens: u32) {
+    bucket.take_clients(ipv6_prefix, tokens);
 }
 
 pub(crate) fn acquire(key: &str, max: u32) -> bool {

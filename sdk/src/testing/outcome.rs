@@ -27,8 +27,8 @@ pub struct ResponseOutcome<'f, F> {
 
 impl<'f, F: Filter> Outcome<'f, F> {
     pub(super) fn of(filter: &'f TestFilter<F>, request: RequestBuilder) -> Self {
-        let exchange = request.exchange();
-        if !filter.gateway.looks_at(&exchange) {
+        let mut exchange = request.exchange();
+        if filter.gateway.settles(&mut exchange) {
             return Self::seen_by_none(filter, exchange);
         }
         let (mut exchange, verdict) = filter.run(Phase::Request, exchange, |filter| {

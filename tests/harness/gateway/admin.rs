@@ -53,6 +53,14 @@ impl Gateway {
         line.map_or(0.0, |rest| rest.trim().parse().expect("a number"))
     }
 
+    /// How often hooks of a filter of an Ingress in `default` were called, and how often its request hook need not be.
+    pub async fn filter_calls(&self, ingress: &str, filter: &str) -> (f64, f64) {
+        let labels = format!("namespace=\"default\",ingress=\"{ingress}\",filter=\"{filter}\"");
+        let series = |what: &str| format!("portcullis_filter_{what}_total{{{labels}}}");
+        let calls = self.metric(&series("calls")).await;
+        (calls, self.metric(&series("settled")).await)
+    }
+
     /// Waits until a problem says all of these.
     pub async fn until_problem(&self, words: &[&str]) -> Value {
         let mut found = None;

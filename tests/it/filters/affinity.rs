@@ -77,18 +77,17 @@ async fn a_session_stays_and_its_cookie_is_set_once() {
 }
 
 #[tokio::test]
-async fn the_filter_is_called_once_where_a_session_goes_on() {
-    let ups = backends(2).await;
-    let gw = serving(native("balanced"), &ups).await;
-    let calls = async || {
-        let labels = "namespace=\"default\",ingress=\"web\",filter=\"sticky-session\"";
-        let name = format!("portcullis_filter_calls_total{{{labels}}}");
-        gw.metric(&name).await
-    };
-    let first = sessions(&gw, 10).await;
-    assert_eq!(calls().await, 20.0, "of a request and of its response");
-    assert_eq!(again(&gw, &first).await, first);
-    assert_eq!(calls().await, 30.0, "of a request");
+async fn the_filter_is_not_called_where_a_session_goes_on() {
+    for mode in ["balanced", "persistent"] {
+        let ups = backends(2).await;
+        let gw = serving(native(mode), &ups).await;
+        let first = sessions(&gw, 10).await;
+        let calls = gw.filter_calls("web", "sticky-session").await;
+        assert_eq!(calls, (20.0, 0.0), "of requests and of their responses");
+        assert_eq!(again(&gw, &first).await, first);
+        let calls = gw.filter_calls("web", "sticky-session").await;
+        assert_eq!(calls, (20.0, 10.0), "{mode}");
+    }
 }
 
 #[tokio::test]

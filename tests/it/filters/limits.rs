@@ -28,6 +28,26 @@ async fn from_idle_exactly_the_burst_passes() {
 }
 
 #[tokio::test]
+async fn the_filter_is_called_for_those_over_the_limit_where_clients_alone_count() {
+    for (rest, calls) in [
+        ("", (3.0, 7.0)),
+        (", exempt: [192.0.2.1]", (10.0, 0.0)),
+        (", key: 'header:x-other'", (10.0, 0.0)),
+        (", scope: route", (10.0, 0.0)),
+        (", connections: 9", (10.0, 0.0)),
+    ] {
+        let config = format!("{{requests: 1, per: 1h, burst: 7{rest}}}");
+        let (gw, _up) = limited(&config).await;
+        assert_eq!(passing(&gw, &root(), 10, 429).await, 7, "{config}");
+        assert_eq!(
+            gw.filter_calls("web", "rate-limit").await,
+            calls,
+            "{config}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_says_by_what_and_when_to_come_back() {
     let (gw, _up) = limited("{requests: 1, per: 1m, burst: 2}").await;
     let answers = ask(&gw, &root(), 3).await;

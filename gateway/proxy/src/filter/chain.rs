@@ -72,16 +72,22 @@ impl Filtered {
         link.counted(self.worker, now - began, verdict)
     }
 
-    /// Whether the exchange is such; one that is away is asked for all the same.
-    fn is(&self, such: impl FnOnce(&Exchange) -> bool) -> bool {
-        self.exchange.as_deref().is_none_or(such)
+    /// Whether a filter's request hook need not be called, as what it would do is done.
+    fn is_settled(&mut self, link: &Link) -> bool {
+        let settles = |exchange: &mut Exchange| link.filter.settles_request(exchange);
+        let settled = self.exchange.as_deref_mut().is_some_and(settles);
+        if settled {
+            link.stats.count_settled(self.worker);
+        }
+        settled
     }
 
     /// Whether the response hook of a filter at this place is to be called.
     fn asks_on_response(&self, index: usize, link: &Link) -> bool {
         let called = index < self.reached || !link.hooks.request;
         let seen = |exchange: &Exchange| link.filter.looks_at_response(exchange);
-        called && link.hooks.response && self.is(seen)
+        // That of an exchange that is away is asked for all the same.
+        called && link.hooks.response && self.exchange.as_deref().is_none_or(seen)
     }
 
     /// What is not a hook comes between: its time is nobody's.
@@ -153,8 +159,7 @@ impl Chain {
         filtered.pause();
         for (index, link) in self.links.iter().enumerate() {
             filtered.reached = index + 1;
-            let seen = |exchange: &Exchange| link.filter.looks_at_request(exchange);
-            if !(link.hooks.request && filtered.is(seen)) {
+            if !link.hooks.request || filtered.is_settled(link) {
                 continue;
             }
             let verdict = filtered.ask(link, |filter, exchange| filter.on_request(exchange));

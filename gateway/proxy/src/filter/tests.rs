@@ -72,8 +72,8 @@ impl Filter for Scripted {
         10
     }
 
-    fn looks_at_request(&self, _exchange: &Exchange) -> bool {
-        self.act != Act::LookAway
+    fn settles_request(&self, _exchange: &mut Exchange) -> bool {
+        self.act == Act::LookAway
     }
 
     fn looks_at_response(&self, _exchange: &Exchange) -> bool {

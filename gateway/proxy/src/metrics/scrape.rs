@@ -175,6 +175,11 @@ impl Scrape {
             "Time in a filter's hooks, in nanoseconds",
             &|c| c.nanos.load(Relaxed),
         )?;
+        number(
+            "portcullis_filter_settled",
+            "Requests for which a filter's request hook was not called, as it had said what it would do",
+            &|c| c.settled.load(Relaxed),
+        )?;
         self.faults(encoder)
     }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use wasmtime::{Result, component::Resource};
+use wasmtime::{Error, Result, component::Resource};
 
 pub(super) use bucket::Bucket;
 
@@ -157,8 +157,16 @@ impl wit::rate_limit::HostBucket for Guest {
         tokens: u32,
     ) -> Result<Decision> {
         let client = self.request(&request)?.0.facts.client;
-        let key = Key::Client(network(client, ipv6_prefix));
-        take(self, &handle, key, tokens)
+        take(self, &handle, self::client(client, ipv6_prefix), tokens)
+    }
+
+    fn take_clients(
+        &mut self,
+        handle: Resource<BucketHandle>,
+        ipv6_prefix: u8,
+        number: u32,
+    ) -> Result<()> {
+        Self::take_clients(self, &handle, (ipv6_prefix, number))
     }
 
     fn drop(&mut self, handle: Resource<BucketHandle>) -> Result<()> {
@@ -176,11 +184,25 @@ fn take(
     key: Key<'_>,
     tokens: u32,
 ) -> Result<Decision> {
+    Ok(bucket(guest, handle)?.take(key, tokens, Instant::now()))
+}
+
+/// The bucket behind a handle.
+pub(super) fn bucket<'g>(
+    guest: &'g mut Guest,
+    handle: &Resource<BucketHandle>,
+) -> Result<&'g Arc<Bucket>> {
     let index = usize::try_from(handle.rep()).unwrap_or(usize::MAX);
-    let Some(bucket) = guest.buckets.get(index).and_then(Option::as_ref) else {
+    if !guest.buckets.get(index).is_some_and(Option::is_some) {
         return Err(guest.stop("this bucket was dropped"));
-    };
-    Ok(bucket.take(key, tokens, Instant::now()))
+    }
+    let bucket = guest.buckets.get(index).and_then(Option::as_ref);
+    bucket.ok_or_else(|| Error::msg("no bucket"))
+}
+
+/// The key of a client's bucket.
+pub(super) fn client(client: IpAddr, ipv6_prefix: u8) -> Key<'static> {
+    Key::Client(network(client, ipv6_prefix))
 }
 
 /// The first address of a client's network, where it is one of IPv6.

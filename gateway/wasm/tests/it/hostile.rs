@@ -144,6 +144,25 @@ fn keeping_the_request_past_the_call_is_a_trap() {
 }
 
 #[test]
+fn what_it_need_not_be_called_for_is_said_in_configure_only() {
+    for function in ["requests-with", "resume-sessions"] {
+        let why = trap(Guest {
+            world: "import portcullis:filter/interest@0.1.0;",
+            own: format!(
+                "(import \"portcullis:filter/interest@0.1.0\" \"{function}\" (func $say (param i32 i32 i32 i32)))"
+            ),
+            ..Guest::on_request(&format!(
+                "(call $say (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)) {NEXT}"
+            ))
+        });
+        assert!(
+            why.contains(&format!("`{function}` is for `configure`")),
+            "{why}"
+        );
+    }
+}
+
+#[test]
 fn a_handle_of_nothing_is_a_trap() {
     let guest = Guest {
         own: HEADER.to_owned(),

@@ -105,6 +105,14 @@ pub(crate) fn bucket_take_client(
     current().take_client(bucket, ipv6_prefix, tokens)
 }
 
+pub(crate) fn bucket_take_clients(bucket: &Bucket, ipv6_prefix: u8, tokens: u32) {
+    current().take_clients(bucket, ipv6_prefix, tokens);
+}
+
+pub(crate) fn interest_resume_sessions(cookie: &str, strict: bool, balanced: bool) {
+    current().resume_sessions(cookie, strict, balanced);
+}
+
 pub(crate) fn interest_requests_with(fields: &[&str], cookies: &[&str]) {
     current().is_for(fields, cookies);
 }

@@ -81,7 +81,12 @@ impl Bucket {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).rules = rules;
     }
 
-    pub(super) fn take<'k>(&self, key: impl Into<Key<'k>>, wanted: u32, now: Instant) -> Decision {
+    pub(in crate::host) fn take<'k>(
+        &self,
+        key: impl Into<Key<'k>>,
+        wanted: u32,
+        now: Instant,
+    ) -> Decision {
         let key = key.into();
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let keys = &mut *keys;
