@@ -133,7 +133,11 @@ impl Watch {
             allocator::keep_free_memory(self.pressure == Pressure::None);
         }
         self.tell();
-        if near { CLOSE } else { CALM }
+        if near {
+            CLOSE
+        } else {
+            calm(limit / 4 * 3 - used)
+        }
     }
 
     /// Tells the operator: what is worse at once, what is better once it lasts.
@@ -198,8 +202,16 @@ fn bytes(text: &str, name: &str) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-/// Between two looks.
+/// When to look again while there is so much room: before it can be filled, by 4 GB a second, which no machine
+/// does.
+fn calm(room: u64) -> Duration {
+    Duration::from_nanos(room / 4).clamp(CALM, FAR)
+}
+
+/// Between two looks, at least.
 const CALM: Duration = Duration::from_millis(50);
+/// And at most.
+const FAR: Duration = Duration::from_secs(1);
 /// Between two looks from three quarters of the limit: a burst of requests takes much within
 /// milliseconds.
 const CLOSE: Duration = Duration::from_millis(10);
@@ -214,6 +226,14 @@ mod tests {
     fn the_process_and_the_machine_have_memory() {
         let (resident, machine) = (resident().unwrap(), machine().unwrap());
         assert!(resident > 1 << 20 && resident < machine, "{resident}");
+    }
+
+    #[test]
+    fn it_looks_more_often_where_there_is_less_room() {
+        assert_eq!(calm(0), CALM);
+        assert_eq!(calm(192 << 20), CALM, "a container of 256 MiB");
+        assert_eq!(calm(1_000_000_000), Duration::from_millis(250));
+        assert_eq!(calm(18 << 30), FAR);
     }
 
     #[test]
