@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn it_looks_more_often_where_there_is_less_room() {
         assert_eq!(calm(0), CALM);
-        assert_eq!(calm(192 << 20), CALM, "a container of 256 MiB");
+        assert_eq!(calm(128 << 20), CALM, "a container of 256 MiB");
         assert_eq!(calm(1_000_000_000), Duration::from_millis(250));
         assert_eq!(calm(18 << 30), FAR);
     }
