@@ -125,7 +125,7 @@ impl Cluster {
             seen,
         };
         let all = async move {
-            tokio::spawn(writer.run(left));
+            tokio::spawn(writer.keep(left));
             watches.run(received).await;
         };
         std::thread::Builder::new()

@@ -1,8 +1,8 @@
 //! What the elected leader writes back: the addresses of Ingresses, conditions of Plugins, and events.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use k8s_openapi::api::{coordination::v1::Lease, networking::v1::Ingress};
 use kube::{
     Api,
@@ -22,6 +22,7 @@ use super::{
     conditions::Conditions,
     events::Events,
     lease::Election,
+    pace::Pace,
     published::{Published, Reports, Topic},
     seen::Seen,
     server::Server,
@@ -29,6 +30,7 @@ use super::{
 };
 
 /// Everything that is written.
+#[derive(Clone)]
 pub(super) struct Writer {
     pub(super) server: Server,
     pub(super) seen: Arc<Seen>,
@@ -43,9 +45,22 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// Writes until told to leave. A panic, which is a defect, is told, and it begins anew.
+    pub(super) async fn keep(self, mut leave: oneshot::Receiver<oneshot::Sender<()>>) {
+        let mut pace = Pace::default();
+        while let Err(_defect) = AssertUnwindSafe(self.clone().run(&mut leave))
+            .catch_unwind()
+            .await
+        {
+            let reason = "a defect of this gateway, see its log".to_owned();
+            self.reports.tell(Topic::Lease, Some(reason));
+            sleep(pace.next()).await;
+        }
+    }
+
     /// Writes until told to leave; then the lease is given up, and if nobody takes it, the addresses
     /// are taken back. The answer to `leave` is when all is done.
-    pub(super) async fn run(mut self, leave: oneshot::Receiver<oneshot::Sender<()>>) {
+    async fn run(mut self, leave: &mut oneshot::Receiver<oneshot::Sender<()>>) {
         let leaving = async {
             match leave.await {
                 Ok(done) => done,
