@@ -20,6 +20,8 @@ pub(crate) struct Values(Mutex<Kept>);
 struct Kept {
     values: HashMap<String, Value, RandomState>,
     bytes: usize,
+    /// When it was last looked for what has outlived its time.
+    swept: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,7 @@ impl Kept {
         let present = self.values.get(&key);
         let old = present.map_or(0, |present| cost(&key, &present.bytes));
         if self.bytes.saturating_sub(old).saturating_add(new) > most {
-            self.sweep(now);
+            self.may_sweep(now);
         }
         let present = self.values.get(&key);
         let old = present.map_or(0, |present| cost(&key, &present.bytes));
@@ -70,6 +72,16 @@ impl Kept {
         self.bytes = bytes;
         self.values.insert(key, value);
         Ok(())
+    }
+
+    /// Sweeps, unless there are many values and it just did: clients can have a filter fill its store, and each
+    /// value that does not fit would go over all of it.
+    fn may_sweep(&mut self, now: Instant) {
+        let since = self.swept.map(|swept| now.saturating_duration_since(swept));
+        if self.values.len() <= FEW || since.is_none_or(|since| since >= SWEEP) {
+            self.swept = Some(now);
+            self.sweep(now);
+        }
     }
 
     /// Removes what has outlived its time.
@@ -162,6 +174,10 @@ fn cost(key: &str, value: &[u8]) -> usize {
     key.len() + value.len() + 96
 }
 
+/// At least so long between two sweeps: of 40,000 values one takes up to a millisecond.
+const SWEEP: Duration = Duration::from_millis(100);
+/// Of so many one takes microseconds.
+const FEW: usize = 500;
 /// The longest key.
 const KEY: usize = 1 << 10;
 /// The largest value.
@@ -201,6 +217,26 @@ mod tests {
         ));
         kept.remove("b");
         assert_eq!(kept.bytes, 0);
+    }
+
+    #[test]
+    fn a_large_store_that_is_full_is_not_gone_over_for_each_value() {
+        let (mut kept, start) = (Kept::default(), Instant::now());
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut set = |key: &str, until, now| {
+            let value = Value {
+                bytes: Vec::new(),
+                until,
+            };
+            kept.set(key.to_owned(), value, 100 * (FEW + 1), now)
+                .is_ok()
+        };
+        for number in 0..=FEW {
+            assert!(set(&format!("{number:04}"), Some(at(10)), start));
+        }
+        assert!(!set("next", None, at(9)), "none has outlived its time");
+        assert!(!set("next", None, at(11)), "it was just looked for");
+        assert!(set("next", None, at(109)));
     }
 
     #[test]
