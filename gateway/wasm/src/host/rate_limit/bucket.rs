@@ -2,12 +2,17 @@
 
 use std::{
     collections::HashMap,
+    hash::BuildHasher,
     net::IpAddr,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU32, Ordering::Acquire, Ordering::Release},
+    },
     time::{Duration, Instant},
 };
 
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 
 use super::{Decision, WitRule};
 
@@ -27,13 +32,22 @@ impl From<WitRule> for Rule {
     }
 }
 
-/// The buckets of one name.
+/// The buckets of one name, in parts: workers rarely wait for each other, and where the keys of a part move to
+/// a larger table, or go, that takes a fraction of a millisecond. A part that has no key takes no memory.
 #[derive(Debug)]
-pub(crate) struct Bucket(Mutex<Keys>);
+pub(crate) struct Bucket {
+    rules: Mutex<Vec<Rule>>,
+    /// How often the rules have changed.
+    changes: AtomicU32,
+    parts: [OnceLock<Box<Mutex<Keys>>>; PARTS],
+    hasher: RandomState,
+}
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Keys {
+    /// As of so many changes; of none there are none yet.
     rules: Vec<Rule>,
+    changes: u32,
     /// Two generations: a key that is used is in the young one, and when that is full, the old one
     /// goes. So idle keys leave first, and no take ever searches for them.
     young: Generation,
@@ -47,7 +61,7 @@ struct Generation {
 }
 
 /// Whose bucket it is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) enum Key<'k> {
     Text(&'k str),
     /// A client, or a network of them.
@@ -57,7 +71,7 @@ pub(crate) enum Key<'k> {
 /// How full the bucket of a key is, for each rule.
 #[derive(Clone, Debug)]
 struct Level {
-    tokens: Vec<f64>,
+    tokens: SmallVec<[f64; 2]>,
     at: Instant,
 }
 
@@ -69,16 +83,19 @@ impl<'k> From<&'k str> for Key<'k> {
 
 impl Bucket {
     pub(super) fn new(rules: Vec<Rule>) -> Self {
-        Self(Mutex::new(Keys {
-            rules,
-            young: Generation::default(),
-            old: Generation::default(),
-        }))
+        Self {
+            rules: Mutex::new(rules),
+            changes: AtomicU32::new(1),
+            parts: Default::default(),
+            hasher: RandomState::default(),
+        }
     }
 
     /// From now on. Levels stay; a rule more begins full.
     pub(super) fn set_rules(&self, rules: Vec<Rule>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).rules = rules;
+        let mut own = lock(&self.rules);
+        *own = rules;
+        self.changes.fetch_add(1, Release);
     }
 
     pub(in crate::host) fn take<'k>(
@@ -88,23 +105,43 @@ impl Bucket {
         now: Instant,
     ) -> Decision {
         let key = key.into();
-        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys = &mut *keys;
-        if keys.young.get(key).is_none() {
-            if keys.young.len() >= GENERATION {
-                keys.old = std::mem::take(&mut keys.young);
-            }
-            let level = keys.old.remove(key).unwrap_or_else(|| Level {
-                tokens: Vec::new(),
-                at: now,
-            });
-            keys.young.insert(key, level);
-        }
-        let Some(level) = keys.young.get(key) else {
+        let Some(part) = self.part(key) else {
             return REFUSED;
         };
-        level.fill(&keys.rules, now);
-        level.take(&keys.rules, wanted)
+        let mut keys = lock(part);
+        let changes = self.changes.load(Acquire);
+        if keys.changes != changes {
+            keys.rules.clone_from(&lock(&self.rules));
+            keys.changes = changes;
+        }
+        keys.take(key, wanted, now)
+    }
+
+    /// Where a key is.
+    fn part(&self, key: Key<'_>) -> Option<&Mutex<Keys>> {
+        let index = self.hasher.hash_one(key) % PARTS as u64;
+        let part = self.parts.get(usize::try_from(index).ok()?)?;
+        Some(part.get_or_init(Box::default))
+    }
+}
+
+impl Keys {
+    fn take(&mut self, key: Key<'_>, wanted: u32, now: Instant) -> Decision {
+        if self.young.get(key).is_none() {
+            if self.young.len() >= GENERATION {
+                self.old = std::mem::take(&mut self.young);
+            }
+            let level = self.old.remove(key).unwrap_or_else(|| Level {
+                tokens: SmallVec::new(),
+                at: now,
+            });
+            self.young.insert(key, level);
+        }
+        let Some(level) = self.young.get(key) else {
+            return REFUSED;
+        };
+        level.fill(&self.rules, now);
+        level.take(&self.rules, wanted)
     }
 }
 
@@ -177,6 +214,10 @@ impl Level {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The tokens of a bucket are at most a `u32`'s.
 fn whole(tokens: f64) -> u32 {
     #[expect(
@@ -201,8 +242,9 @@ const REFUSED: Decision = Decision {
     retry_after_ms: u32::MAX,
 };
 
-/// How many keys one generation has.
-const GENERATION: usize = 50_000;
+const PARTS: usize = 16;
+/// How many keys one generation of a part has: 100,000 in all.
+const GENERATION: usize = 100_000 / 2 / PARTS;
 const HAIR: f64 = 1e-6;
 
 #[cfg(test)]
