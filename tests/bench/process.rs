@@ -7,10 +7,20 @@ pub(crate) fn pin_here(core: usize) {
     pin(std::process::id(), core);
 }
 
+/// Has this process, and what it starts, run on any of these cores.
+pub(crate) fn spread_here(cores: &[usize]) {
+    let cores: Vec<String> = cores.iter().map(ToString::to_string).collect();
+    taskset(std::process::id(), &cores.join(","));
+}
+
 /// Has a process run on one core, with all its threads.
 pub(crate) fn pin(process: u32, core: usize) {
+    taskset(process, &core.to_string());
+}
+
+fn taskset(process: u32, cores: &str) {
     let mut command = Command::new("taskset");
-    command.args(["-apc", &core.to_string(), &process.to_string()]);
+    command.args(["-apc", cores, &process.to_string()]);
     let done = command.output().expect("taskset, of util-linux");
     assert!(done.status.success(), "taskset: {done:?}");
 }
