@@ -23,3 +23,23 @@ pub(super) fn keep_free_memory(keep: bool) {
 /// For arenas to come, and so what each had in the beginning.
 const DIRTY: &[u8] = b"arenas.dirty_decay_ms\0";
 const MUZZY: &[u8] = b"arenas.muzzy_decay_ms\0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_allocator_is_set_up_as_it_was_built_to_be() {
+        let number = |name: &[u8]| -> usize {
+            let small: Option<u32> = name.name().read().ok();
+            small.map_or_else(
+                || name.name().read().unwrap(),
+                |small| small.try_into().unwrap(),
+            )
+        };
+        assert_eq!(number(b"opt.tcache_nslots_small_min\0"), 128);
+        assert_eq!(number(b"opt.tcache_gc_incr_bytes\0"), 256 << 10);
+        let decay: isize = DIRTY.name().read().unwrap();
+        assert_eq!(decay, 1000, "milliseconds");
+    }
+}
