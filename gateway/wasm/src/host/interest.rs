@@ -78,7 +78,7 @@ impl Guest {
     }
 
     /// From then on the gateway takes tokens for the clients of requests.
-    pub(super) fn take_clients(
+    pub(super) fn take_for_clients(
         &mut self,
         handle: &Resource<BucketHandle>,
         tokens: (u8, u32),

@@ -166,7 +166,7 @@ impl wit::rate_limit::HostBucket for Guest {
         ipv6_prefix: u8,
         number: u32,
     ) -> Result<()> {
-        Self::take_clients(self, &handle, (ipv6_prefix, number))
+        self.take_for_clients(&handle, (ipv6_prefix, number))
     }
 
     fn drop(&mut self, handle: Resource<BucketHandle>) -> Result<()> {
